@@ -1,0 +1,62 @@
+"""Glucose units: steps, aliases and the one conversion factor.
+
+A value is kept in the unit it came in, as an integer number of that unit's steps (1 mg/dL, 0.1 mmol/L), and is
+compared with thresholds of that unit. Conversion serves display and matching only, since every factor moves some
+value over some edge.
+"""
+
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+MG_DL = "mg/dL"
+MMOL_L = "mmol/L"
+
+MG_DL_PER_MMOL_L = Decimal("18.01559")
+"""Molar mass of glucose 180.1559 g/mol, by ten. The one factor of the project."""
+
+STEP = {MG_DL: Decimal(1), MMOL_L: Decimal("0.1")}
+
+_ALIASES = {
+    "mg/dl": MG_DL,
+    "mgdl": MG_DL,
+    "mg_per_dl": MG_DL,
+    "mg per dl": MG_DL,
+    "mg/100ml": MG_DL,
+    "mdc_dim_milli_g_per_dl": MG_DL,
+    "264274": MG_DL,
+    "mmol/l": MMOL_L,
+    "mmoll": MMOL_L,
+    "mmol_per_l": MMOL_L,
+    "mmol per l": MMOL_L,
+    "mdc_dim_milli_mole_per_l": MMOL_L,
+    "266866": MMOL_L,
+}
+
+
+def ucum(unit: str) -> str | None:
+    """The UCUM code that an alias stands for (`MG/DL`, `mmol/l`, MDC names and numbers), or None if unknown."""
+    return _ALIASES.get(unit.strip().lower())
+
+
+def steps_of(value: str, unit: str) -> int | None:
+    """How many steps of `unit` (UCUM) a number is, rounded half up to the step; None if the text is not a number."""
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or abs(number) > 1_000_000:
+        return None
+    return int((number / STEP[unit]).to_integral_value(ROUND_HALF_UP))
+
+
+def text_of(steps: int, unit: str) -> str:
+    """The value as a person writes it: `182`, `10.1`."""
+    return str(steps * STEP[unit])
+
+
+def convert(steps: int, unit: str, to: str) -> int:
+    """Steps of another unit, rounded half up; for display and matching only."""
+    if unit == to:
+        return steps
+    value = steps * STEP[unit]
+    other = value / MG_DL_PER_MMOL_L if to == MMOL_L else value * MG_DL_PER_MMOL_L
+    return int((other / STEP[to]).to_integral_value(ROUND_HALF_UP))

@@ -1,0 +1,58 @@
+"""The broker: the road between journal and workers. It carries tickets, never bodies."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Names journal ids of one queue, in order. Losing one loses nothing: the sweeper writes another."""
+
+    ids: tuple[str, ...]
+
+
+class Lease(Protocol):
+    """A ticket in one worker's hands."""
+
+    @property
+    def ticket(self) -> Ticket: ...
+
+    @property
+    def redelivered(self) -> bool:
+        """It was in somebody's hands before."""
+        ...
+
+    async def ack(self) -> None:
+        """Done with: only after the outcome is in the journal (law 2)."""
+        ...
+
+    async def return_(self) -> None:
+        """Not done: it goes back to where it was in its queue. What a dying worker holds goes back by itself."""
+        ...
+
+
+class Broker(Protocol):
+    """Queues of tickets. Both implementations pass `engine.testing.broker_kit`."""
+
+    async def open(self) -> None: ...
+
+    async def declare(self, queue: str) -> None:
+        """Make sure the queue is there. Idempotent."""
+        ...
+
+    async def publish(self, queue: str, tickets: Sequence[Ticket]) -> None:
+        """Returns when the broker has the tickets durably. Raises Unavailable; then they may or may not be there."""
+        ...
+
+    def consume(self, queue: str, prefetch: int) -> AsyncIterator[Lease]:
+        """Leases in the order of publishing, at most `prefetch` unfinished at a time."""
+        ...
+
+    async def depth(self, queue: str) -> int:
+        """Tickets in the queue, those in hands included."""
+        ...
+
+    async def close(self) -> None:
+        """Unfinished leases go back. Safe twice."""
+        ...

@@ -1,0 +1,187 @@
+"""The journal: the truth about every message. Writing and reading are apart; the console only reads."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from engine.contracts.plugins import Transaction
+from engine.model.delivery import Delivery
+from engine.model.errors import EngineError
+from engine.model.message import Message
+from engine.model.outcome import Answer, Tally
+from engine.model.states import DeliveryState, MessageState
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an accepted message. `duplicate_of`: the same source key and body were there before."""
+
+    id: str
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a copy did not go on; `text` is ours, `detail` the peer's (journal only)."""
+
+    code: str
+    text: str
+    path: str | None = None
+    detail: str | None = field(default=None, repr=False)
+    fingerprint: str | None = None
+
+    @classmethod
+    def of(cls, error: EngineError, fingerprint: str | None = None) -> "Failure":
+        return cls(error.code, error.text, error.path, error.detail, fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A new message to be stored with an outcome: RECEIVED in the channel it is routed to, or set aside."""
+
+    message: Message
+    state: MessageState = MessageState.RECEIVED
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOutcome:
+    """Everything that one pass of `process` decided about one message; committed whole or not at all."""
+
+    message_id: str
+    state: MessageState
+    children: Sequence[Child] = ()
+    deliveries: Sequence[Delivery] = ()
+    failure: Failure | None = None
+    reason: str | None = None
+    due_at: datetime | None = None
+    attempts: int = 1
+    tally: Tally = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOutcome:
+    """What one attempt to deliver came to."""
+
+    delivery_id: str
+    state: DeliveryState
+    attempt: int
+    answer: Answer | None = None
+    failure: Failure | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message in flight with what earlier attempts left."""
+
+    message: Message
+    attempts: int = 0
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """A delivery in flight; `delivery.attempt` is the next one."""
+
+    delivery: Delivery
+    due_at: datetime | None = None
+
+
+class OutcomeTransaction(Transaction, Protocol):
+    """A transaction of the journal in which stateful steps run and outcomes are committed."""
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """What runs inside is undone if it raises; the rest of the transaction stands."""
+        ...
+
+    async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
+        """As `Writer.commit_outcomes`, inside this transaction."""
+        ...
+
+
+class Writer(Protocol):
+    """The one way to change the journal. Calls that arrive within a moment share one commit.
+
+    Every method raises Unavailable when the store cannot commit (disk full, locked, gone): then nothing was written.
+    """
+
+    async def accept(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        """Store messages as RECEIVED, durably, in order. A source key seen before with the same body becomes a
+        DUPLICATE row; with another body it is stored and marked `control-id-reused` in its meta."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[OutcomeTransaction]:
+        """One transaction of its own; committed at the end, rolled back on an exception."""
+        ...
+
+    async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
+        """Store outcomes with their children and deliveries. Only messages still in flight change: the ids of
+        those that did are returned, so a second worker's outcome for the same message is left out whole."""
+        ...
+
+    async def commit_deliveries(self, outcomes: Sequence[DeliveryOutcome]) -> None:
+        """Store attempts. Only deliveries still in flight change."""
+        ...
+
+    async def put_cursor(self, channel: str, name: str, value: str) -> None: ...
+
+    async def report_channel(self, channel: str, actual: str, text: str | None = None) -> None:
+        """Say what a channel is doing: running, paused, stopped, failed."""
+        ...
+
+    async def command_channel(self, channel: str, wanted: str) -> None:
+        """Ask for running, paused or stopped; the engine that runs the channel follows."""
+        ...
+
+    async def release(self, message_ids: Sequence[str], delivery_ids: Sequence[str]) -> None:
+        """Put held, deferred or reviewed copies back on the road, in place, with fresh attempts."""
+        ...
+
+
+class Queries(Protocol):
+    """Reading the journal."""
+
+    async def pending(self, ids: Sequence[str]) -> Sequence[Pending]:
+        """Those of these messages that are in flight, in the order they were received."""
+        ...
+
+    async def pending_deliveries(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
+        """Those of these deliveries that are in flight, in the order they were made."""
+        ...
+
+    async def lane(self, channel: str, destination: str, order_key: str, limit: int) -> Sequence[PendingDelivery]:
+        """The deliveries in flight of one key to one destination, oldest first."""
+        ...
+
+    async def in_flight(self, channel: str, after: str, limit: int) -> Sequence[str]:
+        """Ids of the channel's messages in flight and greater than `after`, in order: for the sweeper."""
+        ...
+
+    async def deliveries_in_flight(self, channel: str, destination: str, after: str, limit: int) -> Sequence[str]: ...
+
+    async def cursor(self, channel: str, name: str) -> str | None: ...
+
+    async def channel_commands(self) -> Mapping[str, str]:
+        """Channel → what an operator wants of it, where one has said so."""
+        ...
+
+    async def row(self, table: str, id_: str) -> Mapping[str, Any] | None:
+        """One message or delivery with all its columns, for people."""
+        ...
+
+
+class Journal(Protocol):
+    """Opens and closes both sides."""
+
+    @property
+    def writer(self) -> Writer: ...
+
+    @property
+    def queries(self) -> Queries: ...
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...

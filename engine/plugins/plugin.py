@@ -1,0 +1,113 @@
+"""A plugin as a value: what it is called, what it takes and gives, how it is built."""
+
+import inspect
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from engine.contracts.plugins import PluginContext
+from engine.model.message import Shape
+from engine.model.settings import NoSettings, Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ANY_SHAPE: frozenset[Shape] = frozenset(Shape)
+
+
+class PluginKind(StrEnum):
+    SOURCE = "source"
+    FILTER = "filter"
+    TRANSFORMER = "transformer"
+    STATEFUL = "stateful step"
+    DESTINATION = "destination"
+
+
+@dataclass(frozen=True)
+class Plugin(Generic[F]):
+    """What discovery collects. Calling a filter or step plugin calls its function, so tests read naturally.
+
+    `accepts`: the shapes it takes. `emits`: the shape it gives; None means the shape it was given.
+    `implementation`: the function, or the class `(settings, context) -> Source | Destination`.
+    """
+
+    kind: PluginKind
+    name: str
+    implementation: F
+    settings: type[Settings]
+    accepts: frozenset[Shape]
+    emits: Shape | None
+    module: str
+    summary: str
+
+    def __call__(self, *args: Any) -> Any:
+        return self.implementation(*args)
+
+    @property
+    def where(self) -> str:
+        """module and line of the implementation, for messages to engineers."""
+        code = getattr(self.implementation, "__code__", None)
+        return f"{self.module}:{code.co_firstlineno}" if code else f"{self.module}.{self.implementation.__name__}"
+
+
+def _make(
+    kind: PluginKind,
+    name: str,
+    implementation: F,
+    settings: type[Settings],
+    accepts: Collection[Shape],
+    emits: Shape | None,
+) -> Plugin[F]:
+    summary = (inspect.getdoc(implementation) or "").split("\n", 1)[0]
+    return Plugin(kind, name, implementation, settings, frozenset(accepts), emits, implementation.__module__, summary)
+
+
+def source(
+    name: str,
+    implementation: Callable[[Any, PluginContext], Any],
+    *,
+    settings: type[Settings] = NoSettings,
+    emits: Shape,
+) -> Plugin[Callable[[Any, PluginContext], Any]]:
+    """Declare a source class: `plugin = source("mllp_listener", MllpListener, settings=..., emits=Shape.HL7V2)`."""
+    return _make(PluginKind.SOURCE, name, implementation, settings, (), emits)
+
+
+def destination(
+    name: str,
+    implementation: Callable[[Any, PluginContext], Any],
+    *,
+    settings: type[Settings] = NoSettings,
+    accepts: Collection[Shape] = ANY_SHAPE,
+) -> Plugin[Callable[[Any, PluginContext], Any]]:
+    """Declare a destination class."""
+    return _make(PluginKind.DESTINATION, name, implementation, settings, accepts, None)
+
+
+def filter_step(
+    name: str, *, settings: type[Settings] = NoSettings, accepts: Collection[Shape] = ANY_SHAPE
+) -> Callable[[F], Plugin[F]]:
+    """Decorator for a pure filter `(message, settings) -> Keep | Drop(reason)`."""
+    return lambda function: _make(PluginKind.FILTER, name, function, settings, accepts, None)
+
+
+def transformer(
+    name: str,
+    *,
+    settings: type[Settings] = NoSettings,
+    accepts: Collection[Shape] = ANY_SHAPE,
+    emits: Shape | None = None,
+) -> Callable[[F], Plugin[F]]:
+    """Decorator for a pure transformer `(message, settings) -> outputs`."""
+    return lambda function: _make(PluginKind.TRANSFORMER, name, function, settings, accepts, emits)
+
+
+def stateful_step(
+    name: str,
+    *,
+    settings: type[Settings] = NoSettings,
+    accepts: Collection[Shape] = ANY_SHAPE,
+    emits: Shape | None = None,
+) -> Callable[[F], Plugin[F]]:
+    """Decorator for a stateful step `async (message, settings, tx) -> outputs`."""
+    return lambda function: _make(PluginKind.STATEFUL, name, function, settings, accepts, emits)

@@ -1,0 +1,104 @@
+"""The one module that plugins import.
+
+A transformer in full::
+
+    from engine import sdk
+
+    @sdk.transformer("drop_comments", accepts={sdk.Shape.HL7V2}, emits=sdk.Shape.HL7V2)
+    def drop_comments(message: sdk.Message, settings: sdk.NoSettings) -> sdk.Message:
+        return message.but(body=...)
+"""
+
+from engine.contracts.plugins import (
+    Arrival,
+    BatchDestination,
+    Cursors,
+    Destination,
+    Log,
+    PluginContext,
+    Source,
+    Transaction,
+)
+from engine.model.clock import Clock, SystemClock, from_micros, to_micros
+from engine.model.delivery import Delivery
+from engine.model.errors import (
+    ConfigError,
+    EngineError,
+    InvalidMessage,
+    NeedsOperator,
+    NeedsReview,
+    NotPermitted,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from engine.model.ids import new_id
+from engine.model.message import Message, Shape
+from engine.model.outcome import (
+    KEEP,
+    Accepted,
+    Answer,
+    Aside,
+    Deferred,
+    Drop,
+    Keep,
+    Rejected,
+    StepOutput,
+    Verdict,
+)
+from engine.model.quantities import Duration, Rate, Size
+from engine.model.settings import NoSettings, Secret, Settings, Table, TableRef, Zone
+from engine.plugins.plugin import Plugin, destination, filter_step, source, stateful_step, transformer
+
+__all__ = [
+    "KEEP",
+    "Accepted",
+    "Answer",
+    "Arrival",
+    "Aside",
+    "BatchDestination",
+    "Clock",
+    "ConfigError",
+    "Cursors",
+    "Deferred",
+    "Delivery",
+    "Destination",
+    "Drop",
+    "Duration",
+    "EngineError",
+    "InvalidMessage",
+    "Keep",
+    "Log",
+    "Message",
+    "NeedsOperator",
+    "NeedsReview",
+    "NoSettings",
+    "NotPermitted",
+    "Plugin",
+    "PluginContext",
+    "Rate",
+    "Refused",
+    "Rejected",
+    "Secret",
+    "Settings",
+    "Shape",
+    "Size",
+    "Source",
+    "StepOutput",
+    "SystemClock",
+    "Table",
+    "TableRef",
+    "Throttled",
+    "Transaction",
+    "Unavailable",
+    "Verdict",
+    "Zone",
+    "destination",
+    "filter_step",
+    "from_micros",
+    "new_id",
+    "source",
+    "stateful_step",
+    "to_micros",
+    "transformer",
+]

@@ -1,0 +1,61 @@
+"""Builders of values for tests."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from engine.model.delivery import Delivery
+from engine.model.ids import new_id
+from engine.model.message import NO_META, Message, Shape
+
+STANDS_AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
+
+
+def a_message(
+    body: bytes = b"",
+    shape: Shape = Shape.BYTES,
+    *,
+    channel: str = "test",
+    meta: Mapping[str, str] = NO_META,
+    source_key: str | None = None,
+    order_key: str | None = None,
+    received_at: datetime = STANDS_AT,
+    id_: str | None = None,
+) -> Message:
+    """A message that came in from outside."""
+    id_ = id_ or new_id()
+    return Message(
+        id=id_,
+        channel=channel,
+        shape=shape,
+        body=body,
+        received_at=received_at,
+        origin_id=id_,
+        meta=meta,
+        source_key=source_key,
+        order_key=order_key,
+    )
+
+
+def a_delivery(
+    body: bytes = b"",
+    shape: Shape = Shape.BYTES,
+    *,
+    meta: Mapping[str, str] = NO_META,
+    order_key: str | None = None,
+    attempt: int = 1,
+    id_: str | None = None,
+) -> Delivery:
+    """An output for a destination under test."""
+    message_id = new_id()
+    return Delivery(
+        id=id_ or new_id(),
+        message_id=message_id,
+        origin_id=message_id,
+        channel="test",
+        destination="under-test",
+        shape=shape,
+        body=body,
+        meta=meta,
+        order_key=order_key,
+        attempt=attempt,
+    )
