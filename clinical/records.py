@@ -50,7 +50,7 @@ class Road(StrEnum):
     CSV = "csv"
 
 
-class PatientRef(Struct):
+class PatientRef(Struct, frozen=True):
     """A patient as the source names one: `system` is the assigner (`stm`, `dexcom`), `value` the identifier there.
 
     `id` is our own, set by `identify_patient`.
@@ -61,7 +61,7 @@ class PatientRef(Struct):
     id: str | None = None
 
 
-class Quantity(Struct):
+class Quantity(Struct, frozen=True):
     """A value as an integer number of its unit's steps: 182 steps of `mg/dL`, 101 steps of `mmol/L` are 10.1.
 
     Steps and units: see `clinical.units`. It is never converted in place; conversion gives a new number for
@@ -72,7 +72,7 @@ class Quantity(Struct):
     unit: str
 
 
-class Original(Struct):
+class Original(Struct, frozen=True):
     """Exactly what was received, as text: value `5.40`, unit `mmol/l`, code `GLU`, its system, time."""
 
     value: str | None = None
@@ -82,7 +82,7 @@ class Original(Struct):
     time: str | None = None
 
 
-class Instant(Struct):
+class Instant(Struct, frozen=True):
     """When it happened. `millis`: UTC milliseconds since 1970. `how` says how the instant was known:
     `offset` (written with the time), `message-offset` (MSH-7), `zone` (wall clock in a named zone),
     `device-utc` (the device's own UTC clock).
@@ -102,7 +102,7 @@ class Instant(Struct):
     gap: bool = False
 
 
-class Device(Struct):
+class Device(Struct, frozen=True):
     """What measured. All as the source says; `serial` may be a hash the vendor made."""
 
     vendor: str | None = None
@@ -112,7 +112,7 @@ class Device(Struct):
     udi: str | None = None
 
 
-class SourceId(Struct):
+class SourceId(Struct, frozen=True):
     """Who this record is at its source. `system` + `value` name it for ever, whatever its value becomes:
     a later version of the same `system` + `value` changes the record instead of adding to it.
 
@@ -126,7 +126,7 @@ class SourceId(Struct):
     version: str | None = None
 
 
-class Deed(Struct):
+class Deed(Struct, frozen=True):
     """One thing that was done to a record: which rule, in which version, and what it did."""
 
     rule: str
@@ -134,7 +134,7 @@ class Deed(Struct):
     what: str
 
 
-class Glucose(Struct, tag="glucose", tag_field="record"):
+class Glucose(Struct, frozen=True, tag="glucose", tag_field="record"):
     """One glucose reading."""
 
     patient: PatientRef
@@ -159,7 +159,7 @@ class Glucose(Struct, tag="glucose", tag_field="record"):
 Record = Annotated[Glucose, msgspec.Meta(description="A canonical record")]
 
 
-class RecordSet(Struct):
+class RecordSet(Struct, frozen=True):
     """Records of one patient, in the order of their effective time where the source gave one."""
 
     records: tuple[Record, ...]

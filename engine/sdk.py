@@ -14,6 +14,7 @@ from engine.contracts.plugins import (
     BatchDestination,
     Cursors,
     Destination,
+    FieldReader,
     Log,
     PluginContext,
     Source,
@@ -48,7 +49,7 @@ from engine.model.outcome import (
 )
 from engine.model.quantities import Duration, Rate, Size
 from engine.model.settings import NoSettings, Secret, Settings, Table, TableRef, Zone
-from engine.plugins.plugin import Plugin, destination, filter_step, source, stateful_step, transformer
+from engine.plugins.plugin import Plugin, destination, field_reader, filter_step, source, stateful_step, transformer
 
 __all__ = [
     "KEEP",
@@ -66,6 +67,7 @@ __all__ = [
     "Drop",
     "Duration",
     "EngineError",
+    "FieldReader",
     "InvalidMessage",
     "Keep",
     "Log",
@@ -94,6 +96,7 @@ __all__ = [
     "Verdict",
     "Zone",
     "destination",
+    "field_reader",
     "filter_step",
     "from_micros",
     "new_id",

@@ -60,6 +60,19 @@ class Arrival:
     order_key: str | None = field(default=None, repr=False)
 
 
+class FieldReader(Protocol):
+    """How conditions in YAML look into bodies of one shape (`OBX-3.1`, `records[].value`)."""
+
+    def check(self, path: str) -> str | None:
+        """None if the path is well formed, else what is wrong with it and what to write."""
+        ...
+
+    def values(self, message: Message, path: str) -> Sequence[str]:
+        """Every value at the path as text, in order; none if there is nothing. Raises InvalidMessage if the body
+        cannot be read at all."""
+        ...
+
+
 class Source(Protocol):
     """Where messages come from. Built as `factory(settings, context)`."""
 

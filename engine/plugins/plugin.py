@@ -21,6 +21,7 @@ class PluginKind(StrEnum):
     TRANSFORMER = "transformer"
     STATEFUL = "stateful step"
     DESTINATION = "destination"
+    FIELDS = "field reader"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def destination(
 ) -> Plugin[Callable[[Any, PluginContext], Any]]:
     """Declare a destination class."""
     return _make(PluginKind.DESTINATION, name, implementation, settings, accepts, None)
+
+
+def field_reader(name: str, implementation: Callable[[], Any], *, accepts: Collection[Shape]) -> Plugin[Any]:
+    """Declare a class that is a FieldReader of these shapes; built without arguments."""
+    return _make(PluginKind.FIELDS, name, implementation, NoSettings, accepts, None)
 
 
 def filter_step(

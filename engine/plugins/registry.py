@@ -11,6 +11,7 @@ from typing import Any
 from rapidfuzz import process
 
 from engine.model.errors import ConfigError
+from engine.model.message import Shape
 from engine.plugins.plugin import Plugin, PluginKind
 
 ENTRY_POINT_GROUP = "islet.plugins"
@@ -23,6 +24,7 @@ _PLACES = {
     PluginKind.TRANSFORMER: "transform",
     PluginKind.STATEFUL: "transform",
     PluginKind.DESTINATION: "destination",
+    PluginKind.FIELDS: "fields",
 }
 
 
@@ -46,6 +48,10 @@ class Registry:
 
     def get(self, place: str, name: str) -> Plugin[Any] | None:
         return self._plugins.get((place, name))
+
+    def fields_of(self, shape: Shape) -> Plugin[Any] | None:
+        """The field reader for bodies of this shape."""
+        return next((p for p in self if p.kind is PluginKind.FIELDS and shape in p.accepts), None)
 
     def names(self, place: str) -> list[str]:
         return sorted(name for where, name in self._plugins if where == place)
