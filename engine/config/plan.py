@@ -26,7 +26,7 @@ class DestinationPlan:
     """One destination of a channel with what the engine does around it."""
 
     bound: Bound
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker_failures: int = 5
     breaker_rest_seconds: float = 30.0
     at_once: int = 8
@@ -57,7 +57,7 @@ class ChannelPlan:
     """Channels that `routes.yaml` feeds from this one."""
     site: str | None = None
     tenant: str = "default"
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     """For failures inside `process` (a store that is away); destinations have their own."""
     when_it_fails: str = "hold"
     """`hold`, `review` or `skip`: where a message goes that a step refuses."""
