@@ -9,7 +9,7 @@ from sqlalchemy import Executable
 from engine.model.clock import Clock
 from engine.model.delivery import Delivery
 from engine.model.errors import EngineError
-from engine.model.message import NO_META, Message, Shape
+from engine.model.message import Message, Shape
 from engine.model.outcome import Answer, Drop, Keep, StepOutput, Verdict
 
 
@@ -55,7 +55,7 @@ class Arrival:
     body: bytes = field(repr=False)
     shape: Shape
     settle: Callable[[Verdict], Awaitable[None]]
-    meta: Mapping[str, str] = field(default=NO_META, repr=False)
+    meta: Mapping[str, str] = field(default_factory=dict, repr=False)
     source_key: str | None = field(default=None, repr=False)
     order_key: str | None = field(default=None, repr=False)
 

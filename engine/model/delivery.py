@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.model.message import NO_META, Shape
+from engine.model.message import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,6 @@ class Delivery:
     destination: str
     shape: Shape
     body: bytes = field(repr=False)
-    meta: Mapping[str, str] = field(default=NO_META, repr=False)
+    meta: Mapping[str, str] = field(default_factory=dict, repr=False)
     order_key: str | None = field(default=None, repr=False)
     attempt: int = 1

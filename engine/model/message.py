@@ -4,11 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 
 from engine.model.ids import new_id
-
-NO_META: Mapping[str, str] = MappingProxyType({})
 
 
 class Shape(StrEnum):
@@ -40,7 +37,7 @@ class Message:
     origin_id: str
     parent_id: str | None = None
     tenant: str = "default"
-    meta: Mapping[str, str] = field(default=NO_META, repr=False)
+    meta: Mapping[str, str] = field(default_factory=dict, repr=False)
     source_key: str | None = field(default=None, repr=False)
     order_key: str | None = field(default=None, repr=False)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from engine.model.delivery import Delivery
 from engine.model.ids import new_id
-from engine.model.message import NO_META, Message, Shape
+from engine.model.message import Message, Shape
 
 STANDS_AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 
@@ -15,7 +15,7 @@ def a_message(
     shape: Shape = Shape.BYTES,
     *,
     channel: str = "test",
-    meta: Mapping[str, str] = NO_META,
+    meta: Mapping[str, str] | None = None,
     source_key: str | None = None,
     order_key: str | None = None,
     received_at: datetime = STANDS_AT,
@@ -30,7 +30,7 @@ def a_message(
         body=body,
         received_at=received_at,
         origin_id=id_,
-        meta=meta,
+        meta=dict(meta or {}),
         source_key=source_key,
         order_key=order_key,
     )
@@ -40,7 +40,7 @@ def a_delivery(
     body: bytes = b"",
     shape: Shape = Shape.BYTES,
     *,
-    meta: Mapping[str, str] = NO_META,
+    meta: Mapping[str, str] | None = None,
     order_key: str | None = None,
     attempt: int = 1,
     id_: str | None = None,
@@ -55,7 +55,7 @@ def a_delivery(
         destination="under-test",
         shape=shape,
         body=body,
-        meta=meta,
+        meta=dict(meta or {}),
         order_key=order_key,
         attempt=attempt,
     )
