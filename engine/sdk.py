@@ -32,6 +32,7 @@ from engine.model.errors import (
     Refused,
     Throttled,
     Unavailable,
+    Unreachable,
 )
 from engine.model.ids import new_id
 from engine.model.message import Message, Shape
@@ -93,6 +94,7 @@ __all__ = [
     "Throttled",
     "Transaction",
     "Unavailable",
+    "Unreachable",
     "Verdict",
     "Zone",
     "destination",

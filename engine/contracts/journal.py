@@ -56,7 +56,6 @@ class ProcessOutcome:
     deliveries: Sequence[Delivery] = ()
     failure: Failure | None = None
     reason: str | None = None
-    due_at: datetime | None = None
     attempts: int = 1
     tally: Tally = field(default_factory=dict)
 
@@ -70,15 +69,6 @@ class DeliveryOutcome:
     attempt: int
     answer: Answer | None = None
     failure: Failure | None = None
-    due_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message in flight with what earlier attempts left."""
-
-    message: Message
-    attempts: int = 0
     due_at: datetime | None = None
 
 
@@ -144,7 +134,7 @@ class Writer(Protocol):
 class Queries(Protocol):
     """Reading the journal."""
 
-    async def pending(self, ids: Sequence[str]) -> Sequence[Pending]:
+    async def pending(self, ids: Sequence[str]) -> Sequence[Message]:
         """Those of these messages that are in flight, in the order they were received."""
         ...
 

@@ -34,6 +34,15 @@ class Unavailable(EngineError):
     default_code = "unavailable"
 
 
+class Unreachable(Unavailable):
+    """The other side could not even be asked (refused connection, no route, failed sign-in host).
+
+    That is not the message's fault: it is retried for as long as it takes, without using up its attempts.
+    """
+
+    default_code = "unreachable"
+
+
 class Throttled(EngineError):
     """The other side asks for patience: retry after `after_seconds` and slow this destination down."""
 

@@ -6,12 +6,11 @@ from enum import StrEnum
 class MessageState(StrEnum):
     """State of a message in one channel.
 
-    RECEIVED and RETRY are in flight. TRANSFORMED has handed its outputs on: it is finished when they are.
-    All others end the copy.
+    RECEIVED is in flight (a step that cannot go on now is tried again in place, so that order holds).
+    TRANSFORMED has handed its outputs on: it is finished when they are. All others end the copy.
     """
 
     RECEIVED = "received"
-    RETRY = "retry"
     TRANSFORMED = "transformed"
     FILTERED = "filtered"
     DUPLICATE = "duplicate"
@@ -31,7 +30,7 @@ class DeliveryState(StrEnum):
     REVIEW = "review"
 
 
-MESSAGES_IN_FLIGHT = frozenset({MessageState.RECEIVED, MessageState.RETRY})
+MESSAGES_IN_FLIGHT = frozenset({MessageState.RECEIVED})
 DELIVERIES_IN_FLIGHT = frozenset({DeliveryState.QUEUED, DeliveryState.RETRY})
 # A person can put these back on the road in place: the copy has not had its effect.
 MESSAGES_RELEASABLE = frozenset({MessageState.HELD, MessageState.DEFERRED, MessageState.REVIEW})

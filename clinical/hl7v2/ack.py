@@ -1,0 +1,188 @@
+"""Acknowledgements in original mode: built for what came in, read from what came back.
+
+HL7 v2.9.1 sections 2.9 and 2.10.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clinical.hl7v2.charset import decode
+from clinical.hl7v2.delimiters import Delimiters
+from clinical.hl7v2.errors import Hl7Error
+from clinical.hl7v2.header import Header, declared_charset, end_of_first_segment, start_of
+from clinical.hl7v2.paths import Path, parse_path
+
+ERROR_CONDITIONS = {
+    "0": "Message accepted",
+    "100": "Segment sequence error",
+    "101": "Required field missing",
+    "102": "Data type error",
+    "103": "Table value not found",
+    "200": "Unsupported message type",
+    "201": "Unsupported event code",
+    "202": "Unsupported processing id",
+    "203": "Unsupported version id",
+    "204": "Unknown key identifier",
+    "205": "Duplicate key identifier",
+    "206": "Application record locked",
+    "207": "Application internal error",
+}
+"""HL7 table 0357."""
+
+_LINE_END = re.compile("[\r\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class AckReply:
+    """What a peer answered. `code` is MSA-1 in capitals; `control_id` is MSA-2 exactly as it came.
+
+    `text` is what the peer says about it (ERR-8, ERR-7, MSA-3, in that order): it may hold anything, so it is never
+    logged. `error_codes` are those of table 0357 from ERR-3 (or ERR-1 of older versions).
+    """
+
+    code: str
+    control_id: str = field(repr=False)
+    text: str = field(default="", repr=False)
+    error_codes: tuple[str, ...] = ()
+
+
+def ack(
+    header: Header,
+    code: str,
+    control_id: str,
+    time: datetime | str,
+    text: str | None = None,
+    error_code: str | None = None,
+    location: str | None = None,
+) -> bytes:
+    """The answer to the message with this header, `code` being AA, AE or AR (CA, CE, CR are built alike).
+
+    `control_id` and `time` (aware, or HL7 text) are the answer's own. With `text` or `error_code` an ERR segment says
+    why: `error_code` from table 0357 (207 if none is given), `location` a path such as `OBX[2]-6`, `text` for a
+    person. Versions before 2.5 have only ERR-1 for that, so their text goes into MSA-3, where people look.
+    """
+    delimiters = Delimiters.of(header.field_sep, header.encoding_chars)
+    release = _release(header.version, delimiters)
+    wrong = text is not None or error_code is not None
+    lines = [_msh(header, delimiters, release, control_id, time)]
+    reason = delimiters.escaped(text) if text and release < (2, 7) else ""
+    lines.append(_joined(delimiters, "MSA", code, header.control_id, reason))
+    if wrong:
+        lines.append(_err(delimiters, release, code, text or "", error_code or "207", location))
+    return "".join(line + "\r" for line in lines).encode(header.codec, "replace")
+
+
+def parse_ack(raw: bytes) -> AckReply:
+    """Read an answer, with whatever line ends, missing last CR, old version or extra fields it has.
+
+    Raises Hl7Error if it is not HL7 or has no MSA-1.
+    """
+    start = start_of(raw)
+    msh = raw[start : end_of_first_segment(raw, start)]
+    text, charset = decode(raw[start:], declared_charset(msh))
+    delimiters = _delimiters(text)
+    segments = [line.lstrip(" \t\ufeff").split(delimiters.field) for line in _LINE_END.split(text)]
+    msa = next((fields for fields in segments if fields[0].upper() == "MSA"), None)
+    if msa is None or not _at(msa, 1).strip():
+        raise Hl7Error("the answer has no MSA segment with a code", "MSA-1", "no-msa")
+    errors = [fields for fields in segments if fields[0].upper() == "ERR"]
+
+    def said(value: str) -> str:
+        return delimiters.unescaped(value, charset.codec).strip()
+
+    texts = [said(_at(fields, n)) for fields in errors for n in (8, 7)] + [said(_at(msa, 3))]
+    return AckReply(
+        code=_at(msa, 1).strip().upper(),
+        control_id=_at(msa, 2),
+        text="; ".join(dict.fromkeys(filter(None, texts))),
+        error_codes=tuple(dict.fromkeys(found for fields in errors for found in _error_codes(fields, delimiters))),
+    )
+
+
+def _delimiters(text: str) -> Delimiters:
+    """Of an answer: what a careless peer appends to MSH-2 does not keep us from reading MSA."""
+    sep = text[3:4]
+    return Delimiters.of(sep, _LINE_END.split(text[4:], maxsplit=1)[0].split(sep, 1)[0])
+
+
+def _at(fields: list[str], n: int) -> str:
+    return fields[n] if n < len(fields) else ""
+
+
+def _error_codes(fields: list[str], delimiters: Delimiters) -> list[str]:
+    """ERR-3.1, else ERR-1.4.1 of every repetition (ELD, before v2.5)."""
+    if found := _at(fields, 3).split(delimiters.component)[0].strip():
+        return [found]
+    codes = []
+    for repetition in _at(fields, 1).split(delimiters.repetition or "\r"):
+        fourth = _at(repetition.split(delimiters.component), 3)
+        codes.append((fourth.split(delimiters.subcomponent)[0] if delimiters.subcomponent else fourth).strip())
+    return [found for found in codes if found]
+
+
+def _msh(
+    header: Header, delimiters: Delimiters, release: tuple[int, int], control_id: str, time: datetime | str
+) -> str:
+    stamp = time if isinstance(time, str) else time.strftime("%Y%m%d%H%M%S%z")
+    event = header.message_type.partition("^")[2]
+    structure = "ACK" if release >= (2, 4) else ""
+    message_type = delimiters.component.join(["ACK", event, structure]).rstrip(delimiters.component)
+    fields = [
+        "MSH",
+        header.encoding_chars,
+        header.receiving_application,
+        header.receiving_facility,
+        header.sending_application,
+        header.sending_facility,
+        stamp,
+        "",
+        message_type,
+        delimiters.escaped(control_id),
+        header.processing_id,
+        header.version,
+    ]
+    if header.charset:
+        fields += ["", "", "", "", "", header.charset]
+    return delimiters.field.join(fields)
+
+
+def _err(
+    delimiters: Delimiters, release: tuple[int, int], code: str, text: str, error_code: str, location: str | None
+) -> str:
+    where = parse_path(location) if location else None
+    named = ERROR_CONDITIONS.get(error_code, "")
+    if release < (2, 5):
+        coded = (delimiters.subcomponent or " ").join([error_code, named, "HL70357"])
+        return _joined(delimiters, "ERR", delimiters.component.join([*_eld(where), coded]))
+    severity = "I" if code in ("AA", "CA") else "E"
+    coded = delimiters.component.join([error_code, named, "HL70357"])
+    return _joined(
+        delimiters, "ERR", "", _erl(where, delimiters), coded, severity, "", "", "", delimiters.escaped(text)
+    )
+
+
+def _eld(where: Path | None) -> list[str]:
+    """ERR-1: segment, its sequence, field."""
+    if where is None:
+        return ["", "", ""]
+    return [where.segment, str(where.occurrence or 1), "" if where.field is None else str(where.field)]
+
+
+def _erl(where: Path | None, delimiters: Delimiters) -> str:
+    """ERR-2: segment, its sequence, field, repetition, component, sub-component."""
+    if where is None:
+        return ""
+    repetition = where.repetition or (1 if where.component else None)
+    parts = [*_eld(where), *("" if n is None else str(n) for n in (repetition, where.component, where.subcomponent))]
+    return delimiters.component.join(parts).rstrip(delimiters.component)
+
+
+def _joined(delimiters: Delimiters, *fields: str) -> str:
+    return delimiters.field.join(fields).rstrip(delimiters.field)
+
+
+def _release(version: str, delimiters: Delimiters) -> tuple[int, int]:
+    """`2.5.1^USA` as (2, 5); an unreadable version counts as 2.5."""
+    match = re.match(r"\s*(\d+)\.(\d+)", version.split(delimiters.component)[0])
+    return (int(match[1]), int(match[2])) if match else (2, 5)

@@ -1,0 +1,1 @@
+"""Parsers of vendors' formats: bytes in, canonical records out. Pure: no I/O, no clock, no engine."""

@@ -1,0 +1,252 @@
+"""Dexcom developer API: EGV bodies to glucose records.
+
+Source: developer.dexcom.com, API v3 `GET /v3/users/self/egvs` (envelope `recordType`, `recordVersion`, `userId`,
+`records`), and the v2 shape (`unit`, `rateUnit`, `egvs`), which has no ids.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, Any
+
+import msgspec
+
+from clinical import units
+from clinical.records import Analyte, Deed, Device, Glucose, Instant, Original, PatientRef, Road, SourceId, Status
+from clinical.vendors.dexcom_range import measured
+from clinical.vendors.iso_time import WrittenTime, read_time
+from clinical.vendors.json_bodies import field_of, unreadable_json, without_bom
+from clinical.vendors.parsing import Flaw, Parsed, Problem, Unreadable
+
+SYSTEM = "dexcom"
+RULE, RULE_VERSION = "dexcom-egv", "1"
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC throughout this module
+_MILLISECOND = timedelta(milliseconds=1)
+_FIRST_SENSOR = datetime(2006, 1, 1)  # noqa: DTZ001 - no Dexcom sensor is older; a reset clock says so
+_CLOCK_AHEAD = timedelta(days=1)
+_NULL = msgspec.Raw(b"null")
+
+# Zones that are not whole hours, in minutes; with the whole hours these are all offsets in use.
+_ODD_OFFSETS = (-570, -210, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825)
+_OFFSETS = (*range(-12 * 60, 14 * 60 + 1, 60), *_ODD_OFFSETS)
+_OFFSET_TOLERANCE_MINUTES = 15
+
+_MODELS = {
+    "g4": "Dexcom G4",
+    "g5": "Dexcom G5",
+    "g6": "Dexcom G6",
+    "g6+": "Dexcom G6+",
+    "g6 pro": "Dexcom G6 Pro",
+    "dexcompro": "Dexcom Pro",
+    "g7": "Dexcom G7",
+    "g715day": "Dexcom G7 15 Day",
+}
+
+_Word = Annotated[str, msgspec.Meta(max_length=64)]
+_Id = Annotated[str, msgspec.Meta(max_length=128)]
+
+
+class _Egv(msgspec.Struct, rename="camel"):
+    system_time: str
+    display_time: str | None = None
+    record_id: _Id | None = None
+    transmitter_id: _Id | None = None
+    transmitter_generation: _Word | None = None
+    value: msgspec.Raw = _NULL
+    unit: _Word | None = None
+    status: _Word | None = None
+    trend: _Word | None = None
+
+
+class _Envelope(msgspec.Struct, rename="camel"):
+    record_type: str | None = None
+    record_version: str | None = None
+    user_id: str | None = None
+    records: list[msgspec.Raw] | None = None
+    unit: str | None = None
+    rate_unit: str | None = None
+    egvs: list[msgspec.Raw] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EgvBody:
+    """An envelope opened: its raw records, and what the envelope says about all of them."""
+
+    list_name: str
+    records: Sequence[msgspec.Raw]
+    head: Mapping[str, str]
+    user_id: str | None
+    unit: str | None
+
+    def only(self, record: msgspec.Raw) -> bytes:
+        """The same envelope with one record."""
+        content: dict[str, Any] = {**self.head, self.list_name: [record]}
+        return msgspec.json.encode(content)
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+_egvs = msgspec.json.Decoder(_Egv)
+
+
+def open_egvs(body: bytes) -> EgvBody:
+    """Open an EGV body of v3 or v2. Raises Unreadable if it is no JSON (line and column), or not EGVs."""
+    body = without_bom(body)
+    try:
+        envelope = _envelopes.decode(body)
+    except msgspec.ValidationError as error:
+        path = field_of(error) or None
+        raise Unreadable("this is not a Dexcom answer with EGVs", code="not-egvs", path=path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unreadable_json(body, error) from None
+    if envelope.egvs is not None and envelope.record_type is None:
+        head = {"unit": envelope.unit, "rateUnit": envelope.rate_unit}
+        return EgvBody("egvs", envelope.egvs, _given(head), None, envelope.unit)
+    if envelope.record_type != "egv":
+        text = "the answer does not say `recordType: egv`; only EGVs are read here"
+        raise Unreadable(text, code="wrong-record-type", path="recordType")
+    if envelope.records is None:
+        raise Unreadable("the answer has no list of records", code="not-egvs", path="records")
+    head = {
+        "recordType": envelope.record_type,
+        "recordVersion": envelope.record_version,
+        "userId": envelope.user_id,
+    }
+    return EgvBody("records", envelope.records, _given(head), envelope.user_id, None)
+
+
+def _given(head: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in head.items() if value is not None}
+
+
+def read_egvs(
+    egvs: EgvBody, patient: PatientRef, *, version: str | None = None, asked_at: datetime | None = None
+) -> Parsed:
+    """Records of one patient from an opened body.
+
+    `version` sorts what different fetches say about one reading: Dexcom gives no version of its own, and a
+    reading may change (smoothing). `asked_at` (aware): readings of more than a day later are impossible.
+
+    The instant is the record's `systemTime` (UTC, as far as the device knew), the wall clock its `displayTime`;
+    where that carries no offset (receivers), the offset is the difference, to the nearest zone in use.
+    """
+    latest = asked_at.astimezone(UTC).replace(tzinfo=None) + _CLOCK_AHEAD if asked_at else None
+    reader = _Reader(patient, version, egvs.unit, latest)
+    records: list[Glucose] = []
+    problems: list[Problem] = []
+    for index, raw in enumerate(egvs.records):
+        try:
+            records.append(reader.record(raw))
+        except Flaw as flaw:
+            path = f"{egvs.list_name}[{index}]" + (f".{flaw.field_name}" if flaw.field_name else "")
+            problems.append(Problem(path, flaw.code, flaw.text, egvs.only(raw)))
+    records.sort(key=lambda record: record.effective.millis)
+    return Parsed(records, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    patient: PatientRef
+    version: str | None
+    common_unit: str | None
+    latest: datetime | None
+
+    def record(self, raw: msgspec.Raw) -> Glucose:
+        """Raises Flaw."""
+        egv = _decode(raw)
+        number = _number_text(bytes(egv.value))
+        written_unit = egv.unit or self.common_unit
+        reading = measured(number, _unit(written_unit), egv.status)
+        system = read_time(egv.system_time, "systemTime")
+        effective, offset_remark = self._effective(egv, system)
+        remarks = [remark for remark in (reading.remark, offset_remark) if remark]
+        return Glucose(
+            patient=self.patient,
+            analyte=Analyte.INTERSTITIAL_GLUCOSE,
+            value=reading.value,
+            detection=reading.detection,
+            effective=effective,
+            status=Status.FINAL,
+            source=SourceId(road=Road.CLOUD, system=SYSTEM, value=self._identity(egv, system), version=self.version),
+            original=Original(value=number, unit=written_unit, time=egv.system_time),
+            trend=egv.trend,
+            device=_device(egv.transmitter_generation, egv.transmitter_id),
+            done=tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks),
+        )
+
+    def _effective(self, egv: _Egv, system: WrittenTime) -> tuple[Instant, str | None]:
+        utc = system.utc()
+        if utc < _FIRST_SENSOR or (self.latest is not None and utc > self.latest):
+            raise Flaw("systemTime", "time-impossible", "is not a time at which this reading can have been taken")
+        display = read_time(egv.display_time, "displayTime") if egv.display_time else None
+        offset, remark = _offset(display, utc)
+        instant = Instant(
+            millis=(utc - _EPOCH) // _MILLISECOND,
+            how="device-utc",
+            local=display.local if display else None,
+            offset_minutes=offset,
+            precision=system.precision,
+        )
+        return instant, remark
+
+    def _identity(self, egv: _Egv, system: WrittenTime) -> str:
+        """The record's own id; for v2, which has none, a digest of patient and system time."""
+        if egv.record_id:
+            return egv.record_id
+        parts = (self.patient.system, self.patient.value, system.utc().isoformat())
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _decode(raw: msgspec.Raw) -> _Egv:
+    try:
+        egv = _egvs.decode(raw)
+    except msgspec.ValidationError as error:
+        raise Flaw(field_of(error), "field-invalid", "is missing, too long, or not of the documented type") from None
+    except (ValueError, RecursionError):
+        raise Flaw("", "record-unreadable", "is not UTF-8 text, or nested too deeply") from None
+    if egv.record_id and not egv.record_id.isprintable():
+        raise Flaw("recordId", "field-invalid", "holds control characters")
+    return egv
+
+
+def _number_text(value: bytes) -> str | None:
+    """The JSON number as written; None for null. Raises Flaw for text, lists and the like."""
+    if value == b"null":
+        return None
+    if value[:1] in b'"[{tf' or len(value) > 32:
+        raise Flaw("value", "value-not-a-number", "is not a number")
+    return value.decode()
+
+
+@lru_cache(maxsize=64)
+def _unit(written: str | None) -> str:
+    unit = units.ucum(written) if written else None
+    if unit is None:
+        raise Flaw("unit", "unit-unknown", "is neither mg/dL nor mmol/L")
+    return unit
+
+
+@lru_cache(maxsize=1024)
+def _device(generation: str | None, transmitter: str | None) -> Device:
+    """`serial` is Dexcom's hash of the transmitter's id; receivers send an empty one."""
+    model = _MODELS.get((generation or "").lower())
+    return Device(vendor="Dexcom", model=model, generation=generation, serial=transmitter or None)
+
+
+def _offset(display: WrittenTime | None, utc: datetime) -> tuple[int | None, str | None]:
+    """Minutes east of UTC of the wall clock, and what was done to find them."""
+    if display is None or display.offset_minutes is not None:
+        return display and display.offset_minutes, None
+    apart = round((display.wall - utc).total_seconds() / 60)
+    offset = _nearest_offset(apart)
+    if offset is None:
+        return None, "display clock is no zone away from system clock: offset unknown"
+    return offset, "offset taken from display time minus system time"
+
+
+@lru_cache(maxsize=256)
+def _nearest_offset(minutes: int) -> int | None:
+    nearest = min(_OFFSETS, key=lambda offset: abs(offset - minutes))
+    return nearest if abs(nearest - minutes) <= _OFFSET_TOLERANCE_MINUTES else None

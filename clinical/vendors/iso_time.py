@@ -1,0 +1,90 @@
+"""Vendors' date-times that are nearly ISO 8601.
+
+Dexcom's API gives offsets for phones and none for receivers, and production has also seen missing seconds,
+offsets with seconds (`-04:00:29`), `-0400`, `-04`, single digits and a space instead of `T`.
+"""
+
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import msgspec
+
+from clinical.vendors.parsing import Flaw
+
+_TIME = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})[T ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)?"
+    r" ?(?:([Zz])|([+-])(\d{1,2})(?::?(\d{2}))?(?::?(\d{2}))?)?",
+    re.ASCII,
+)
+_PLAIN_LENGTH = len("2025-01-30T23:49:55")
+_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})?(?::?(\d{2}))?", re.ASCII)
+_WIDEST_OFFSET_MINUTES = 14 * 60
+
+
+class WrittenTime(msgspec.Struct, frozen=True, gc=False):
+    """A wall clock as written: `wall` is naive; `offset_minutes` east of UTC, None where none was written.
+
+    `local` is the wall clock as ISO text without offset.
+    """
+
+    wall: datetime
+    local: str
+    offset_minutes: int | None
+    precision: str = "second"
+
+    def utc(self) -> datetime:
+        """Naive UTC; a time without an offset is taken as UTC."""
+        return self.wall - timedelta(minutes=self.offset_minutes) if self.offset_minutes else self.wall
+
+
+def read_time(text: str, field_name: str) -> WrittenTime:
+    """Raises Flaw `time-unreadable` for anything that is not a date with a time of day."""
+    try:
+        return _plain(text)
+    except (ValueError, IndexError, OverflowError):
+        pass  # an odd form, or no time at all: the pattern decides
+    match = _TIME.fullmatch(text.strip()) if len(text) <= 64 else None
+    try:
+        if match is not None:
+            return _pieced(match)
+    except (ValueError, OverflowError):
+        pass
+    raise Flaw(field_name, "time-unreadable", "is not a date and time such as 2025-01-30T23:49:55Z")
+
+
+def _plain(text: str) -> WrittenTime:
+    """`2025-01-30T23:49:55` with nothing, `Z` or a plain offset behind it: nearly all that is ever seen."""
+    local = text[:_PLAIN_LENGTH]
+    if not (local[4] == local[7] == "-" and local[10] == "T" and local[13] == local[16] == ":"):
+        raise ValueError("not the plain form")
+    return WrittenTime(datetime.fromisoformat(local), local, _offset_minutes(text[_PLAIN_LENGTH:]))
+
+
+@lru_cache(maxsize=256)
+def _offset_minutes(written: str) -> int | None:
+    if written in ("", "Z"):
+        return 0 if written else None
+    match = _OFFSET.fullmatch(written)
+    if match is None:
+        raise ValueError("no plain offset")
+    return _offset(*match.groups())
+
+
+def _pieced(match: re.Match[str]) -> WrittenTime:
+    year, month, day, hour, minute, second, fraction, utc, sign, hours, minutes, seconds = match.groups()
+    micros = int((fraction or "0").ljust(6, "0")[:6])
+    wall = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micros)  # noqa: DTZ001
+    precision = "minute" if second is None else "millisecond" if fraction else "second"
+    offset = 0 if utc else _offset(sign, hours, minutes, seconds) if sign else None
+    return WrittenTime(wall, wall.isoformat(), offset, precision)
+
+
+def _offset(sign: str, hours: str, minutes: str | None, seconds: str | None) -> int:
+    """Seconds in an offset are a device's clock error, not a zone: rounded to the minute."""
+    if int(minutes or 0) > 59 or int(seconds or 0) > 59:
+        raise ValueError("no such offset")
+    total = round((int(hours) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)) / 60)
+    if total > _WIDEST_OFFSET_MINUTES:
+        raise ValueError("no zone is so far from UTC")
+    return -total if sign == "-" else total

@@ -1,0 +1,110 @@
+"""Who may call, and how the wire is protected: the same words for the HTTP listener and the HTTP sender."""
+
+import base64
+import hmac
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from engine import sdk
+
+
+class Auth(sdk.Settings):
+    """A bearer token (RFC 6750), or a user with a password (RFC 7617): `{bearer: {secret: name}}`."""
+
+    bearer: sdk.Secret | None = Field(None, description="The token, without the word Bearer")
+    user: str | None = Field(None, pattern=r"^[^:\x00-\x1f\x7f]+$", description="User name; RFC 7617 allows no colon")
+    password: sdk.Secret | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Auth":
+        basic = (self.user is not None, self.password is not None)
+        if basic not in {(True, True), (False, False)} or (self.bearer is None) != all(basic):
+            raise ValueError("write either bearer: {secret: NAME}, or user: NAME and password: {secret: NAME}")
+        return self
+
+    def header(self) -> str:
+        """The value of `Authorization`. Raises NeedsOperator if the secret is missing or cannot stand in a header."""
+        if self.bearer is not None:
+            return f"Bearer {header_value(self.bearer)}"
+        assert self.user is not None
+        assert self.password is not None
+        pair = f"{self.user}:{self.password.reveal()}".encode()
+        return f"Basic {base64.b64encode(pair).decode('ascii')}"
+
+    def permits(self, presented: str | None) -> bool:
+        """Does this `Authorization` header open the door? Takes the same time however much of it is right."""
+        scheme, _, credentials = (presented or "").partition(" ")
+        wanted_scheme, _, wanted = self.header().partition(" ")
+        same = hmac.compare_digest(credentials.strip().encode("utf-8", "surrogateescape"), wanted.encode())
+        return same and scheme.lower() == wanted_scheme.lower()
+
+
+def header_value(secret: sdk.Secret) -> str:
+    """The secret as an HTTP field value (RFC 9110 section 5.5). Raises NeedsOperator if it cannot be one."""
+    value = secret.reveal()
+    if not value or not value.isascii() or not value.isprintable() or value != value.strip():
+        raise sdk.NeedsOperator(
+            f"secret {secret.secret!r} is empty or has line ends, outer blanks or signs that no HTTP header may have; "
+            f"write it again in {secret.where()}",
+            code="secret-malformed",
+        )
+    return value
+
+
+class ServerTls(sdk.Settings):
+    """The listener's certificate; with `client_ca`, only clients with a certificate of that authority get in."""
+
+    certificate: Path = Field(description="PEM file: the certificate and those between it and its root")
+    key: Path = Field(description="PEM file with the private key")
+    client_ca: Path | None = Field(None, description="PEM file: ask each client for a certificate signed by one of it")
+
+    def context(self) -> ssl.SSLContext:
+        """Raises NeedsOperator if a file cannot be read or used."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        with _usable(self.certificate, self.key, self.client_ca):
+            # Without a callback OpenSSL would ask for an encrypted key's password on the terminal, and wait.
+            context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
+            if self.client_ca is not None:
+                context.load_verify_locations(self.client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+class ClientTls(sdk.Settings):
+    """What the sender trusts and shows, where the system's authorities are not enough."""
+
+    ca: Path | None = Field(None, description="PEM file of the authorities to trust instead of the system's")
+    certificate: Path | None = Field(None, description="PEM file of the certificate to show")
+    key: Path | None = Field(None, description="PEM file with its private key")
+
+    @model_validator(mode="after")
+    def _pair(self) -> "ClientTls":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together; write both or neither")
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """Raises NeedsOperator if a file cannot be read or used."""
+        with _usable(self.ca, self.certificate, self.key):
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
+        return context
+
+
+@contextmanager
+def _usable(*files: Path | None) -> Iterator[None]:
+    """Turns what goes wrong with certificate files into a sentence for the operator."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+        raise sdk.NeedsOperator(
+            f"TLS cannot start with {', '.join(str(file) for file in files if file is not None)}: {why}; "
+            "each must be a readable PEM file, the key must belong to the certificate and have no password",
+            code="tls-files",
+        ) from error

@@ -1,0 +1,153 @@
+"""Reading the journal: what the runtime needs to go on, and rows for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, Table, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.contracts.journal import PendingDelivery
+from engine.journal import tables
+from engine.model.clock import from_micros
+from engine.model.delivery import Delivery
+from engine.model.message import Message, Shape
+from engine.model.states import DELIVERIES_IN_FLIGHT, MESSAGES_IN_FLIGHT
+
+_m, _d = tables.message.c, tables.delivery.c
+_MESSAGE = select(
+    _m.id,
+    _m.channel,
+    _m.shape,
+    _m.body,
+    _m.received_at,
+    _m.origin_id,
+    _m.parent_id,
+    _m.tenant,
+    _m.meta,
+    _m.source_key,
+    _m.order_key,
+)
+_DELIVERY = select(
+    _d.id,
+    _d.message_id,
+    _d.origin_id,
+    _d.channel,
+    _d.destination,
+    _d.shape,
+    _d.body,
+    _d.meta,
+    _d.order_key,
+    _d.attempts,
+    _d.due_at,
+)
+
+
+def to_message(row: Any) -> Message:
+    """A row of `_MESSAGE` as the value it was."""
+    return Message(
+        id=row[0],
+        channel=row[1],
+        shape=Shape(row[2]),
+        body=bytes(row[3]),
+        received_at=from_micros(row[4]),
+        origin_id=row[5],
+        parent_id=row[6],
+        tenant=row[7],
+        meta=orjson.loads(row[8]),
+        source_key=row[9],
+        order_key=row[10],
+    )
+
+
+def _to_delivery(row: Any) -> PendingDelivery:
+    delivery = Delivery(
+        id=row[0],
+        message_id=row[1],
+        origin_id=row[2],
+        channel=row[3],
+        destination=row[4],
+        shape=Shape(row[5]),
+        body=bytes(row[6]),
+        meta=orjson.loads(row[7]),
+        order_key=row[8],
+        attempt=row[9] + 1,
+    )
+    return PendingDelivery(delivery, from_micros(row[10]) if row[10] is not None else None)
+
+
+class JournalQueries:
+    """`engine.contracts.journal.Queries` over SQLAlchemy; nothing here writes."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def all(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+        """Run a query of the caller's own: for the CLI and the console."""
+        async with self._engine.connect() as connection:
+            rows: Sequence[Any] = (await connection.execute(statement)).fetchall()
+            return rows
+
+    async def pending(self, ids: Sequence[str]) -> Sequence[Message]:
+        rows = await self.all(_MESSAGE.where(_m.id.in_(ids), _m.state.in_(MESSAGES_IN_FLIGHT)).order_by(_m.id))
+        return [to_message(row) for row in rows]
+
+    async def pending_deliveries(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
+        rows = await self.all(_DELIVERY.where(_d.id.in_(ids), _d.state.in_(DELIVERIES_IN_FLIGHT)).order_by(_d.id))
+        return [_to_delivery(row) for row in rows]
+
+    async def lane(self, channel: str, destination: str, order_key: str, limit: int) -> Sequence[PendingDelivery]:
+        rows = await self.all(
+            _DELIVERY.where(
+                _d.channel == channel,
+                _d.destination == destination,
+                _d.order_key == order_key,
+                _d.state.in_(DELIVERIES_IN_FLIGHT),
+            )
+            .order_by(_d.id)
+            .limit(limit)
+        )
+        return [_to_delivery(row) for row in rows]
+
+    async def in_flight(self, channel: str, after: str, limit: int) -> Sequence[str]:
+        rows = await self.all(
+            select(_m.id)
+            .where(_m.channel == channel, _m.state.in_(MESSAGES_IN_FLIGHT), _m.id > after)
+            .order_by(_m.id)
+            .limit(limit)
+        )
+        return [row[0] for row in rows]
+
+    async def deliveries_in_flight(self, channel: str, destination: str, after: str, limit: int) -> Sequence[str]:
+        rows = await self.all(
+            select(_d.id)
+            .where(
+                _d.channel == channel,
+                _d.destination == destination,
+                _d.state.in_(DELIVERIES_IN_FLIGHT),
+                _d.id > after,
+            )
+            .order_by(_d.id)
+            .limit(limit)
+        )
+        return [row[0] for row in rows]
+
+    async def cursor(self, channel: str, name: str) -> str | None:
+        c = tables.cursor.c
+        rows = await self.all(select(c.value).where(c.channel == channel, c.name == name))
+        return rows[0][0] if rows else None
+
+    async def channel_commands(self) -> Mapping[str, str]:
+        c = tables.channel_status.c
+        rows = await self.all(select(c.channel, c.wanted).where(c.wanted.is_not(None)))
+        return {row[0]: row[1] for row in rows}
+
+    async def row(self, table: str, id_: str) -> Mapping[str, Any] | None:
+        source: Table = {"message": tables.message, "delivery": tables.delivery}[table]
+        rows = await self.all(select(source).where(source.c.id == id_))
+        return dict(rows[0]._mapping) if rows else None
+
+    async def counts(self, table: Table, *by: str) -> list[tuple[Any, ...]]:
+        """Rows of a table counted by these columns: `(…columns, count)`."""
+        columns = [table.c[name] for name in by]
+        return [tuple(row) for row in await self.all(select(*columns, func.count()).group_by(*columns))]

@@ -1,0 +1,109 @@
+"""The journal on SQLite: one file, WAL, `synchronous=FULL`, one writer thread, readers beside it."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from engine.contracts.journal import DeliveryOutcome, ProcessOutcome, Receipt
+from engine.journal import statements
+from engine.journal.queries import JournalQueries
+from engine.journal.writer import GroupCommit, SessionTransaction
+from engine.model.message import Message
+
+
+def _pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",  # a commit that returns survives a power cut; sharing commits makes it cheap
+        "busy_timeout = 5000",
+        "foreign_keys = ON",
+        "cache_size = -65536",
+        "temp_store = MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def sync_engine(path: Path) -> Engine:
+    """An engine for the writer's thread and for migrations. The file is made readable for its owner only."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _pragmas)
+    return engine
+
+
+class SqliteWriter:
+    """`engine.contracts.journal.Writer` on SQLite."""
+
+    def __init__(self, commits: GroupCommit) -> None:
+        self._commits = commits
+
+    async def accept(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        return await self._commits.call(partial(statements.accept, messages=messages))
+
+    def transaction(self) -> AbstractAsyncContextManager[SessionTransaction]:
+        return self._commits.session()
+
+    async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
+        return await self._commits.call(partial(statements.commit_outcomes, outcomes=outcomes))
+
+    async def commit_deliveries(self, outcomes: Sequence[DeliveryOutcome]) -> None:
+        await self._commits.call(partial(statements.commit_deliveries, outcomes=outcomes))
+
+    async def put_cursor(self, channel: str, name: str, value: str) -> None:
+        await self._commits.call(partial(statements.put_cursor, channel=channel, name=name, value=value))
+
+    async def report_channel(self, channel: str, actual: str, text: str | None = None) -> None:
+        await self._commits.call(
+            partial(statements.set_channel, channel=channel, column="actual", value=actual, text=text)
+        )
+
+    async def command_channel(self, channel: str, wanted: str) -> None:
+        await self._commits.call(
+            partial(statements.set_channel, channel=channel, column="wanted", value=wanted, text=None)
+        )
+
+    async def release(self, message_ids: Sequence[str], delivery_ids: Sequence[str]) -> None:
+        await self._commits.call(partial(statements.release, message_ids=message_ids, delivery_ids=delivery_ids))
+
+    async def add_operation(self, row: Sequence[Any]) -> None:
+        await self._commits.call(partial(statements.add_operation, row=row))
+
+    async def add_tickets(self, queue: str, tickets: Sequence[str]) -> Sequence[int]:
+        return await self._commits.call(partial(statements.add_tickets, queue=queue, tickets=tickets))
+
+    async def remove_tickets(self, numbers: Sequence[int]) -> None:
+        await self._commits.call(partial(statements.remove_tickets, numbers=numbers))
+
+
+class SqliteJournal:
+    """`engine.contracts.journal.Journal` on one SQLite file. The tables are there already (`islet db upgrade`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._commits = GroupCommit(sync_engine(path))
+        self._reader: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        event.listen(self._reader.sync_engine, "connect", _pragmas)
+        self.writer = SqliteWriter(self._commits)
+        self.queries = JournalQueries(self._reader)
+
+    @property
+    def reader(self) -> AsyncEngine:
+        """For queries over tables that are not the journal's own (the ledger's)."""
+        return self._reader
+
+    async def open(self) -> None:
+        self._commits.open()
+
+    async def close(self) -> None:
+        await self._commits.close()
+        await self._reader.dispose()

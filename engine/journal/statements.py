@@ -1,0 +1,268 @@
+"""What the writer does inside a transaction. Plain functions of a connection; SQL from the tables, run in batches."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from engine.contracts.journal import Child, DeliveryOutcome, Failure, ProcessOutcome, Receipt
+from engine.model.clock import to_micros
+from engine.model.delivery import Delivery
+from engine.model.message import Message
+from engine.model.states import DeliveryState, MessageState
+
+_Row = tuple[Any, ...]
+_NO_FAILURE = (None, None, None, None, None)
+
+
+_INSERT_MESSAGE = (
+    "INSERT INTO message (id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, "
+    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_DELIVERY = (
+    "INSERT INTO delivery (id, message_id, origin_id, channel, destination, shape, body, meta, order_key, "
+    "made_at, state, state_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_STILL_RECEIVED = "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
+_INSERT_KEY = "INSERT INTO source_key (channel, key, digest, message_id) VALUES (?, ?, ?, ?)"
+_FIND_KEYS = (
+    "SELECT channel, key, digest, message_id FROM source_key "
+    "WHERE channel = ? AND key IN (SELECT value FROM json_each(?))"
+)
+_FINISH_MESSAGE = (
+    "UPDATE message SET state = ?, state_at = ?, attempts = ?, fanout = ?, reason = ?, tally = ?, "
+    "code = ?, path = ?, text = ?, detail = ?, fingerprint = ? WHERE id = ?"
+)
+_FINISH_DELIVERY = (
+    "UPDATE delivery SET state = ?, state_at = ?, attempts = ?, due_at = ?, answer_code = ?, answer_location = ?, "
+    "answer_existing = ?, answer_detail = ?, code = ?, path = ?, text = ?, detail = ?, fingerprint = ? "
+    "WHERE id = ? AND state IN ('queued', 'retry')"
+)
+_INSERT_ATTEMPT = (
+    "INSERT INTO attempt (delivery_id, number, at, code, text, detail) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
+def now_micros() -> int:
+    return to_micros(datetime.now(UTC))
+
+
+def _meta_text(message: Message | Delivery) -> str:
+    return orjson.dumps(dict(message.meta)).decode() if message.meta else "{}"
+
+
+def _failure_row(failure: Failure | None) -> _Row:
+    if failure is None:
+        return _NO_FAILURE
+    return failure.code, failure.path, failure.text, failure.detail, failure.fingerprint
+
+
+def _message_row(
+    message: Message,
+    state: MessageState,
+    *,
+    meta: str | None = None,
+    duplicate_of: str | None = None,
+    failure: Failure | None = None,
+) -> _Row:
+    at = to_micros(message.received_at)
+    return (
+        message.id,
+        message.channel,
+        message.tenant,
+        message.origin_id,
+        message.parent_id,
+        message.shape.value,
+        # A duplicate's body is that of the message it repeats: it is stored once.
+        b"" if duplicate_of else message.body,
+        _meta_text(message) if meta is None else meta,
+        message.source_key,
+        message.order_key,
+        at,
+        state.value,
+        at,
+        "repeat of a message that is stored" if duplicate_of else None,
+        duplicate_of,
+        *_failure_row(failure),
+    )
+
+
+def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
+    """`Writer.accept`: source keys are looked up and written in the same transaction as the messages (law 6)."""
+    receipts, rows, keys = [], [], []
+    known_keys = _known_keys(connection, messages)
+    for message in messages:
+        duplicate_of, meta = None, None
+        if message.source_key is not None:
+            place = (message.channel, message.source_key)
+            known = known_keys[place]
+            digest = hashlib.sha256(message.body).digest()[:16]
+            duplicate_of = known.get(digest)
+            if duplicate_of is None:
+                if known:
+                    meta = orjson.dumps({**message.meta, "control-id-reused": "yes"}).decode()
+                known[digest] = message.id
+                keys.append((*place, digest, message.id))
+        state = MessageState.DUPLICATE if duplicate_of else MessageState.RECEIVED
+        rows.append(_message_row(message, state, meta=meta, duplicate_of=duplicate_of))
+        receipts.append(Receipt(message.id, duplicate_of))
+    if keys:
+        connection.exec_driver_sql(_INSERT_KEY, keys)
+    if rows:
+        connection.exec_driver_sql(_INSERT_MESSAGE, rows)
+    return receipts
+
+
+def _known_keys(connection: Connection, messages: Sequence[Message]) -> dict[tuple[str, str], dict[bytes, str]]:
+    """(channel, source key) → digest of the body → id of the message that brought it."""
+    known: dict[tuple[str, str], dict[bytes, str]] = defaultdict(dict)
+    asked: dict[str, list[str]] = defaultdict(list)
+    for message in messages:
+        if message.source_key is not None:
+            asked[message.channel].append(message.source_key)
+    for channel, keys in asked.items():
+        for row in connection.exec_driver_sql(_FIND_KEYS, (channel, orjson.dumps(keys).decode())):
+            known[row[0], row[1]][bytes(row[2])] = row[3]
+    return known
+
+
+def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[str]:
+    """`Writer.commit_outcomes`: the state decides who may act; what lost the race leaves nothing behind."""
+    at = now_micros()
+    asked = orjson.dumps([outcome.message_id for outcome in outcomes]).decode()
+    open_ids = {row[0] for row in connection.exec_driver_sql(_STILL_RECEIVED, (asked,))}
+    updates: list[_Row] = []
+    children: list[_Row] = []
+    deliveries: list[_Row] = []
+    for outcome in outcomes:
+        if outcome.message_id not in open_ids:
+            continue
+        open_ids.discard(outcome.message_id)  # one outcome for each, should a batch hold two
+        updates.append(_outcome_row(outcome, at))
+        children.extend(_child_row(child) for child in outcome.children)
+        deliveries.extend(_delivery_row(delivery, at) for delivery in outcome.deliveries)
+    if updates:
+        connection.exec_driver_sql(_FINISH_MESSAGE, updates)
+    if children:
+        connection.exec_driver_sql(_INSERT_MESSAGE, children)
+    if deliveries:
+        connection.exec_driver_sql(_INSERT_DELIVERY, deliveries)
+    return [row[-1] for row in updates]
+
+
+def _outcome_row(outcome: ProcessOutcome, at: int) -> _Row:
+    return (
+        outcome.state.value,
+        at,
+        outcome.attempts,
+        len(outcome.children) + len(outcome.deliveries),
+        outcome.reason,
+        orjson.dumps(dict(outcome.tally)).decode() if outcome.tally else None,
+        *_failure_row(outcome.failure),
+        outcome.message_id,
+    )
+
+
+def _child_row(child: Child) -> _Row:
+    return _message_row(child.message, child.state, failure=child.failure)
+
+
+def _delivery_row(delivery: Delivery, at: int) -> _Row:
+    return (
+        delivery.id,
+        delivery.message_id,
+        delivery.origin_id,
+        delivery.channel,
+        delivery.destination,
+        delivery.shape.value,
+        delivery.body,
+        _meta_text(delivery),
+        delivery.order_key,
+        at,
+        DeliveryState.QUEUED.value,
+        at,
+    )
+
+
+def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
+    """`Writer.commit_deliveries`: the delivery's state, and a row of its own for each attempt that failed."""
+    at = now_micros()
+    rows, attempts = [], []
+    for outcome in outcomes:
+        answer, failure = outcome.answer, outcome.failure
+        rows.append(
+            (
+                outcome.state.value,
+                at,
+                outcome.attempt,
+                to_micros(outcome.due_at) if outcome.due_at else None,
+                *((answer.code, answer.location, answer.existing, answer.detail) if answer else (None,) * 4),
+                *_failure_row(failure),
+                outcome.delivery_id,
+            )
+        )
+        if failure is not None:
+            attempts.append((outcome.delivery_id, outcome.attempt, at, failure.code, failure.text, failure.detail))
+    connection.exec_driver_sql(_FINISH_DELIVERY, rows)
+    if attempts:
+        connection.exec_driver_sql(_INSERT_ATTEMPT, attempts)
+
+
+def put_cursor(connection: Connection, channel: str, name: str, value: str) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO cursor (channel, name, value, at) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (channel, name) DO UPDATE SET value = excluded.value, at = excluded.at",
+        (channel, name, value, now_micros()),
+    )
+
+
+def set_channel(connection: Connection, channel: str, column: str, value: str, text: str | None) -> None:
+    """`column` is `wanted` (an operator's word) or `actual` (the engine's)."""
+    assert column in {"wanted", "actual"}
+    connection.exec_driver_sql(
+        f"INSERT INTO channel_status (channel, {column}, text, at) VALUES (?, ?, ?, ?) "  # noqa: S608
+        f"ON CONFLICT (channel) DO UPDATE SET {column} = excluded.{column}, text = excluded.text, at = excluded.at",
+        (channel, value, text, now_micros()),
+    )
+
+
+def release(connection: Connection, message_ids: Sequence[str], delivery_ids: Sequence[str]) -> None:
+    """Back on the road in place: same copies, fresh attempts, what went wrong stays readable in `attempt`."""
+    at = now_micros()
+    if message_ids:
+        connection.exec_driver_sql(
+            "UPDATE message SET state = 'received', state_at = ?, attempts = 0, code = NULL, path = NULL, "
+            "text = NULL, detail = NULL, fingerprint = NULL WHERE id = ? AND state IN ('held', 'deferred', 'review')",
+            [(at, id_) for id_ in message_ids],
+        )
+    if delivery_ids:
+        connection.exec_driver_sql(
+            "UPDATE delivery SET state = 'queued', state_at = ?, attempts = 0, due_at = NULL, code = NULL, "
+            "path = NULL, text = NULL, detail = NULL, fingerprint = NULL "
+            "WHERE id = ? AND state IN ('held', 'deferred', 'review')",
+            [(at, id_) for id_ in delivery_ids],
+        )
+
+
+def add_operation(connection: Connection, row: Sequence[Any]) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO operation (id, at, who, verb, reason, touched) VALUES (?, ?, ?, ?, ?, ?)", tuple(row)
+    )
+
+
+def add_tickets(connection: Connection, queue: str, tickets: Sequence[str]) -> list[int]:
+    """Tickets of the embedded broker; their numbers in the order given."""
+    numbers = []
+    for ids in tickets:
+        cursor = connection.exec_driver_sql("INSERT INTO ticket (queue, ids) VALUES (?, ?)", (queue, ids))
+        numbers.append(int(cursor.lastrowid or 0))
+    return numbers
+
+
+def remove_tickets(connection: Connection, numbers: Sequence[int]) -> None:
+    connection.exec_driver_sql("DELETE FROM ticket WHERE id = ?", [(number,) for number in numbers])

@@ -1,0 +1,154 @@
+"""The journal's tables. Times are microseconds since 1970 UTC, ids UUIDv7 text, `meta` and `tally` JSON text."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+_IN_FLIGHT = text("state IN ('received')")
+_DELIVERY_IN_FLIGHT = text("state IN ('queued', 'retry')")
+_WAITING = text("state IN ('held', 'deferred', 'review')")
+
+
+def _failure_columns() -> list[Column[str]]:
+    """Why a copy did not go on. `detail` may hold a peer's words, and so patients' data: shown only on request."""
+    return [Column(name, Text) for name in ("code", "path", "text", "detail", "fingerprint")]
+
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("origin_id", String(36), nullable=False),
+    Column("parent_id", String(36)),
+    Column("shape", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("meta", Text, nullable=False),
+    Column("source_key", Text),
+    Column("order_key", Text),
+    Column("received_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("fanout", Integer),  # children and deliveries made by its outcome: what the audit counts them against
+    Column("reason", Text),
+    Column("duplicate_of", String(36)),
+    Column("tally", Text),
+    *_failure_columns(),
+    Index("message_origin", "origin_id"),
+    Index("message_parent", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
+    Index("message_in_flight", "channel", "id", sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT),
+    Index("message_waiting", "fingerprint", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+)
+
+# What makes a re-send recognisable: the same key with the same body is a duplicate (law 6).
+source_key = Table(
+    "source_key",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("message_id", String(36), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("message_id", String(36), nullable=False),
+    Column("origin_id", String(36), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("meta", Text, nullable=False),
+    Column("order_key", Text),
+    Column("made_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", BigInteger),
+    Column("answer_code", Text),
+    Column("answer_location", Text),
+    Column("answer_existing", Boolean),
+    Column("answer_detail", Text),
+    *_failure_columns(),
+    Index("delivery_message", "message_id"),
+    Index("delivery_origin", "origin_id"),
+    Index(
+        "delivery_in_flight",
+        "channel",
+        "destination",
+        "id",
+        sqlite_where=_DELIVERY_IN_FLIGHT,
+        postgresql_where=_DELIVERY_IN_FLIGHT,
+    ),
+    Index("delivery_waiting", "fingerprint", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+)
+
+# Attempts that did not deliver; the one that did stands in the delivery itself.
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("text", Text),
+    Column("detail", Text),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+channel_status = Table(
+    "channel_status",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("wanted", Text),
+    Column("actual", Text),
+    Column("text", Text),
+    Column("at", BigInteger, nullable=False),
+)
+
+# The embedded broker's queues.
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("queue", Text, nullable=False),
+    Column("ids", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What people did to messages: replays and releases, with who and why.
+operation = Table(
+    "operation",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("reason", Text),
+    Column("touched", Text, nullable=False),
+)
