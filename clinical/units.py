@@ -21,20 +21,36 @@ _ALIASES = {
     "mg_per_dl": MG_DL,
     "mg per dl": MG_DL,
     "mg/100ml": MG_DL,
+    "mg/100 ml": MG_DL,
+    "mgs/dl": MG_DL,
+    "mgm/dl": MG_DL,
+    "mg.dl-1": MG_DL,
     "mdc_dim_milli_g_per_dl": MG_DL,
     "264274": MG_DL,
+    "4::2130": MG_DL,
     "mmol/l": MMOL_L,
     "mmoll": MMOL_L,
+    "mmols/l": MMOL_L,
+    "mmole/l": MMOL_L,
+    "mmol.l-1": MMOL_L,
     "mmol_per_l": MMOL_L,
     "mmol per l": MMOL_L,
     "mdc_dim_milli_mole_per_l": MMOL_L,
     "266866": MMOL_L,
+    "4::4722": MMOL_L,
 }
 
 
 def ucum(unit: str) -> str | None:
     """The UCUM code that an alias stands for (`MG/DL`, `mmol/l`, MDC names and numbers), or None if unknown."""
     return _ALIASES.get(unit.strip().lower())
+
+
+def to_steps(number: Decimal, unit: str) -> tuple[int, bool]:
+    """How many steps of `unit` (UCUM) a number is, rounded half up to the step, and whether that was exact."""
+    steps = number / STEP[unit]
+    whole = steps.to_integral_value(ROUND_HALF_UP)
+    return int(whole), whole == steps
 
 
 def steps_of(value: str, unit: str) -> int | None:
@@ -45,7 +61,7 @@ def steps_of(value: str, unit: str) -> int | None:
         return None
     if not number.is_finite() or abs(number) > 1_000_000:
         return None
-    return int((number / STEP[unit]).to_integral_value(ROUND_HALF_UP))
+    return to_steps(number, unit)[0]
 
 
 def text_of(steps: int, unit: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 
@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 from pydantic import Field, field_validator, model_validator
 
-from connectors.http_security import Auth, ServerTls
+from connectors.http_security import Auth, ServerTls, is_this_machine
 from engine import sdk
 
 BodyShape = Literal["json", "fhir", "hl7v2", "csv", "xml", "bytes"]
@@ -26,7 +26,6 @@ _CONTENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "xml": ("application/xml", "text/xml"),
     "bytes": ("*/*",),
 }
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _KEY_LIMIT: Final = 255
 _RETRY_SECONDS: Final = 5.0
 _FLUSH_SECONDS: Final = 10.0
@@ -60,7 +59,7 @@ class HttpListenerSettings(sdk.Settings):
 
     @model_validator(mode="after")
     def _door_has_a_lock(self) -> Self:
-        open_door = self.host not in _LOOPBACK and self.auth is None and not (self.tls and self.tls.client_ca)
+        open_door = not is_this_machine(self.host) and self.auth is None and not (self.tls and self.tls.client_ca)
         if open_door and not self.allow_anybody:
             raise ValueError(
                 f"host {self.host} takes messages from the network, and nobody has to show a token; "
@@ -154,7 +153,7 @@ class HttpListener:
         self.port = settings.port
         self.opened = asyncio.Event()
 
-    async def deliveries(self) -> AsyncIterator[sdk.Arrival]:
+    async def deliveries(self) -> AsyncGenerator[sdk.Arrival, None]:
         """Raises Unavailable if the port is taken, NeedsOperator if a secret or certificate is missing."""
         if not self._closing:
             await self._open()
@@ -222,14 +221,15 @@ class HttpListener:
             return _COME_AGAIN
         patience = asyncio.timeout(None)
         try:
-            async with patience, self._places:
+            async with patience:
                 self._patience.add(patience)
-                arrival, decided = self._arrival(request, await self._body(request, patience))
-                patience.reschedule(None)
-                self._patience.discard(patience)
-                self._unsettled += 1
-                self._queue.put_nowait(arrival)
-                return await decided
+                async with self._places:
+                    arrival, decided = self._arrival(request, await self._body(request, patience))
+                    patience.reschedule(None)
+                    self._patience.discard(patience)
+                    self._unsettled += 1
+                    self._queue.put_nowait(arrival)
+                    return await decided
         except TimeoutError:
             if self._closing:
                 return _COME_AGAIN
@@ -258,7 +258,8 @@ class HttpListener:
 
         async def settle(verdict: sdk.Verdict) -> None:
             self._unsettled -= 1
-            decided.set_result(verdict)
+            if not decided.done():  # nobody waits any more if the answer could not be given within _FLUSH_SECONDS
+                decided.set_result(verdict)
             await self._answered()
 
         settings = self._settings

@@ -5,6 +5,7 @@ import hmac
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -53,6 +54,14 @@ def header_value(secret: sdk.Secret) -> str:
             code="secret-malformed",
         )
     return value
+
+
+def is_this_machine(host: str) -> bool:
+    """Does traffic with this host stay inside this machine?"""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class ServerTls(sdk.Settings):

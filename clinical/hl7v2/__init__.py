@@ -1,8 +1,29 @@
 """HL7 v2: a lazy reader and a writer over bytes, and acknowledgements. Pure; speaks to no network."""
 
 from clinical.hl7v2.ack import AckReply, ack, parse_ack
+from clinical.hl7v2.charset import FALLBACK, known_charset
 from clinical.hl7v2.delimiters import NULL, Delimiters
 from clinical.hl7v2.errors import Hl7Error
 from clinical.hl7v2.header import Header, header
+from clinical.hl7v2.message import Message, parse
+from clinical.hl7v2.paths import Path, parse_path
+from clinical.hl7v2.segment import Raw, Segment
 
-__all__ = ["NULL", "AckReply", "Delimiters", "Header", "Hl7Error", "ack", "header", "parse_ack"]
+__all__ = [
+    "FALLBACK",
+    "NULL",
+    "AckReply",
+    "Delimiters",
+    "Header",
+    "Hl7Error",
+    "Message",
+    "Path",
+    "Raw",
+    "Segment",
+    "ack",
+    "header",
+    "known_charset",
+    "parse",
+    "parse_ack",
+    "parse_path",
+]

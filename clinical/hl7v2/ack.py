@@ -66,7 +66,7 @@ def ack(
     release = _release(header.version, delimiters)
     wrong = text is not None or error_code is not None
     lines = [_msh(header, delimiters, release, control_id, time)]
-    reason = delimiters.escaped(text) if text and release < (2, 7) else ""
+    reason = _written(text, delimiters) if text and release < (2, 7) else ""
     lines.append(_joined(delimiters, "MSA", code, header.control_id, reason))
     if wrong:
         lines.append(_err(delimiters, release, code, text or "", error_code or "207", location))
@@ -130,7 +130,7 @@ def _msh(
     message_type = delimiters.component.join(["ACK", event, structure]).rstrip(delimiters.component)
     fields = [
         "MSH",
-        header.encoding_chars,
+        delimiters.encoding_chars,
         header.receiving_application,
         header.receiving_facility,
         header.sending_application,
@@ -138,7 +138,7 @@ def _msh(
         stamp,
         "",
         message_type,
-        delimiters.escaped(control_id),
+        _written(control_id, delimiters),
         header.processing_id,
         header.version,
     ]
@@ -158,7 +158,7 @@ def _err(
     severity = "I" if code in ("AA", "CA") else "E"
     coded = delimiters.component.join([error_code, named, "HL70357"])
     return _joined(
-        delimiters, "ERR", "", _erl(where, delimiters), coded, severity, "", "", "", delimiters.escaped(text)
+        delimiters, "ERR", "", _erl(where, delimiters), coded, severity, "", "", "", _written(text, delimiters)
     )
 
 
@@ -176,6 +176,14 @@ def _erl(where: Path | None, delimiters: Delimiters) -> str:
     repetition = where.repetition or (1 if where.component else None)
     parts = [*_eld(where), *("" if n is None else str(n) for n in (repetition, where.component, where.subcomponent))]
     return delimiters.component.join(parts).rstrip(delimiters.component)
+
+
+def _written(text: str, delimiters: Delimiters) -> str:
+    """Escaped; where the message names no escape character, its separators become spaces: an answer never fails."""
+    if delimiters.escape:
+        return delimiters.escaped(text)
+    separators = delimiters.field + delimiters.encoding_chars
+    return "".join(" " if sign in separators or sign < " " else sign for sign in text)
 
 
 def _joined(delimiters: Delimiters, *fields: str) -> str:

@@ -1,6 +1,7 @@
 """Which character set a message is written in (MSH-18, HL7 table 0211)."""
 
 import codecs
+from functools import lru_cache
 from typing import NamedTuple
 
 FALLBACK = "cp1252"
@@ -38,6 +39,7 @@ class Charset(NamedTuple):
     how: str
 
 
+@lru_cache(maxsize=256)
 def codec_of(name: str) -> str | None:
     """Python's codec for a name of table 0211 or one of its usual spellings; None if unknown or UTF-16/32, which
     cannot travel between MLLP's frame bytes."""

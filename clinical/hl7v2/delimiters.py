@@ -11,12 +11,13 @@ NULL = '""'
 """Two double quotes: delete the stored value. An empty field says nothing."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Delimiters:
     """The separators, each one character; `""` where MSH-2 is too short to name it.
 
-    `encoding_chars` is MSH-2 as it stands. A fifth character (truncation, official since v2.7) is kept wherever it
-    comes.
+    Compared by identity, as `of` gives the same object for the same signs: it is a key of caches on hot paths.
+    `encoding_chars` is MSH-2 as it should be. A fifth character (truncation, official since v2.7) is taken from any
+    version.
     """
 
     field: str
@@ -26,9 +27,11 @@ class Delimiters:
     subcomponent: str
     truncation: str
     encoding_chars: str
-    _known: "re.Pattern[str] | None" = dataclasses.field(repr=False, compare=False)
-    _named: dict[str, str] = dataclasses.field(repr=False, compare=False)
-    _written: dict[int, str] = dataclasses.field(repr=False, compare=False)
+    signs: tuple[str, str, str, str] = dataclasses.field(repr=False)
+    """Repetition, component, sub-component, escape; a carriage return, which no segment holds, for one not named."""
+    _known: "re.Pattern[str] | None" = dataclasses.field(repr=False)
+    _named: dict[str, str] = dataclasses.field(repr=False)
+    _written: dict[int, str] = dataclasses.field(repr=False)
 
     @staticmethod
     @lru_cache(maxsize=256)
@@ -36,13 +39,15 @@ class Delimiters:
         """Raises Hl7Error if a separator cannot be one (letter, digit, space, control or given twice)."""
         if not _usable(field_sep):
             raise Hl7Error("MSH-1 cannot be a field separator; the message must start with MSH|^~\\&", "MSH-1")
-        chars = encoding_chars[:5]
+        chars = encoding_chars
+        if len(chars) == 5 and chars[2] == chars[3]:
+            chars = chars[:3] + chars[4:]  # `^~\\\\&`: somebody's program escaped the escape character once too often
+        if len(chars) > 5:
+            raise Hl7Error("MSH-2 is longer than five characters; a field separator is missing after it", "MSH-2")
         if not chars or not all(map(_usable, chars)) or len(set(field_sep + chars)) != len(chars) + 1:
             raise Hl7Error(
                 "MSH-2 must hold up to five different signs that are neither letters nor digits, such as ^~\\&", "MSH-2"
             )
-        if len(encoding_chars) > 5:
-            raise Hl7Error("MSH-2 is longer than five characters; a field separator is missing after it", "MSH-2")
         component, repetition, escape, sub, truncation = (*chars, *[""] * (5 - len(chars)))
         named = {"F": field_sep, "S": component, "T": sub, "R": repetition, "E": escape, "P": truncation}
         named = {letter: sign for letter, sign in named.items() if sign}
@@ -50,8 +55,9 @@ class Delimiters:
         if escape:
             written |= {code: f"{escape}X{code:02X}{escape}" for code in (*range(0x20), 0x7F)}
             written[ord("\n")] = f"{escape}.br{escape}"
+        signs = (repetition or "\r", component, sub or "\r", escape or "\r")
         return Delimiters(
-            field_sep, component, repetition, escape, sub, truncation, encoding_chars, _known(escape), named, written
+            field_sep, component, repetition, escape, sub, truncation, chars, signs, _known(escape), named, written
         )
 
     def escaped(self, text: str) -> str:

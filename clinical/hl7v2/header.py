@@ -39,38 +39,44 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 def header(raw: bytes) -> Header:
     """The header of a message. Raises Hl7Error if it does not start with MSH or its separators cannot be used."""
     start = 0 if raw.startswith(b"MSH") else start_of(raw)
-    segment = raw[start : end_of_first_segment(raw, start)]
+    end = raw.find(b"\r", start)
+    segment = raw[start:end] if end > 0 else raw[start:]
+    if b"\n" in segment:
+        segment = segment.partition(b"\n")[0]
     if len(segment) < 5:
         raise Hl7Error("MSH ends before MSH-2; a message must start with MSH|^~\\&", "MSH-2", "no-msh")
-    codec = ""
-    if segment.isascii():
-        text = segment.decode("ascii")
-    else:
-        text, (codec, _) = decode(segment, declared_charset(segment))
-    fields = text.split(text[3], 18)  # MSH-1 is the separator itself, so field n stands at n - 1
+    text, codec = (segment.decode(), "utf-8") if segment.isascii() else _decoded(segment)
+    sep = text[3]
+    fields = text.split(sep, 18)  # MSH-1 is the separator itself, so field n stands at n - 1
     have = len(fields)
     if have < 18:
         fields += _EMPTY[have:]
-    _, chars, app, facility, to_app, to_facility, time, _, kind, control_id, processing_id, version = fields[:12]
-    _, _, accept_ack, application_ack, _, charset = fields[12:18]
+    chars = fields[1]
+    charset = fields[17]
+    if charset and codec == "utf-8":
+        codec = _codec(charset)
     return Header(
-        text[3],
+        sep,
         chars,
-        app,
-        facility,
-        to_app,
-        to_facility,
-        time,
-        _message_type(kind, text[3], chars),
-        control_id,
-        processing_id,
-        version,
-        accept_ack,
-        application_ack,
+        fields[2],
+        fields[3],
+        fields[4],
+        fields[5],
+        fields[6],
+        _usual_type(fields[8]) if chars == "^~\\&" and sep == "|" else _type(fields[8], sep, chars),
+        fields[9],
+        fields[10],
+        fields[11],
+        fields[14],
+        fields[15],
         charset,
-        # Where all is ASCII the codec matters for an answer only.
-        codec or (_codec(charset) if charset else "utf-8"),
+        codec,
     )
+
+
+def _decoded(segment: bytes) -> tuple[str, str]:
+    text, charset = decode(segment, declared_charset(segment))
+    return text, charset.codec
 
 
 def start_of(raw: bytes) -> int:
@@ -95,13 +101,19 @@ def end_of_first_segment(raw: bytes, start: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _message_type(text: str, field_sep: str, encoding_chars: str) -> str:
+def _type(text: str, field_sep: str, encoding_chars: str) -> str:
     """MSH-9 as `ORU^R01`: its first two components. Raises Hl7Error if the separators cannot be used."""
     parts = text.split(Delimiters.of(field_sep, encoding_chars).component)
     return "^".join(parts[:2]).rstrip("^")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
+def _usual_type(text: str) -> str:
+    """The same with the separators that nearly everybody uses; two arguments less to hash on a hot path."""
+    return _type(text, "|", "^~\\&")
+
+
+@lru_cache(maxsize=256)
 def _codec(declared: str) -> str:
     return codec_of(first_repetition(declared)) or "utf-8"
 

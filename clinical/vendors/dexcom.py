@@ -15,8 +15,9 @@ import msgspec
 
 from clinical import units
 from clinical.records import Analyte, Deed, Device, Glucose, Instant, Original, PatientRef, Road, SourceId, Status
+from clinical.time import Written
 from clinical.vendors.dexcom_range import measured
-from clinical.vendors.iso_time import WrittenTime, read_time
+from clinical.vendors.iso_time import read_time, utc_of
 from clinical.vendors.json_bodies import field_of, unreadable_json, without_bom
 from clinical.vendors.parsing import Flaw, Parsed, Problem, Unreadable
 
@@ -121,6 +122,18 @@ def _given(head: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in head.items() if value is not None}
 
 
+def newest_system_time(egvs: EgvBody) -> datetime | None:
+    """The latest system time (aware, UTC) among the records; those that cannot be read do not count."""
+    newest: datetime | None = None
+    for raw in egvs.records:
+        try:
+            utc = utc_of(read_time(_egvs.decode(raw).system_time, "systemTime"))
+        except (ValueError, RecursionError):
+            continue
+        newest = utc if newest is None else max(newest, utc)
+    return newest.replace(tzinfo=UTC) if newest else None
+
+
 def read_egvs(
     egvs: EgvBody, patient: PatientRef, *, version: str | None = None, asked_at: datetime | None = None
 ) -> Parsed:
@@ -176,8 +189,8 @@ class _Reader:
             done=tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks),
         )
 
-    def _effective(self, egv: _Egv, system: WrittenTime) -> tuple[Instant, str | None]:
-        utc = system.utc()
+    def _effective(self, egv: _Egv, system: Written) -> tuple[Instant, str | None]:
+        utc = utc_of(system)
         if utc < _FIRST_SENSOR or (self.latest is not None and utc > self.latest):
             raise Flaw("systemTime", "time-impossible", "is not a time at which this reading can have been taken")
         display = read_time(egv.display_time, "displayTime") if egv.display_time else None
@@ -185,17 +198,17 @@ class _Reader:
         instant = Instant(
             millis=(utc - _EPOCH) // _MILLISECOND,
             how="device-utc",
-            local=display.local if display else None,
+            local=display.wall.isoformat() if display else None,
             offset_minutes=offset,
             precision=system.precision,
         )
         return instant, remark
 
-    def _identity(self, egv: _Egv, system: WrittenTime) -> str:
+    def _identity(self, egv: _Egv, system: Written) -> str:
         """The record's own id; for v2, which has none, a digest of patient and system time."""
         if egv.record_id:
             return egv.record_id
-        parts = (self.patient.system, self.patient.value, system.utc().isoformat())
+        parts = (self.patient.system, self.patient.value, utc_of(system).isoformat())
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -235,10 +248,12 @@ def _device(generation: str | None, transmitter: str | None) -> Device:
     return Device(vendor="Dexcom", model=model, generation=generation, serial=transmitter or None)
 
 
-def _offset(display: WrittenTime | None, utc: datetime) -> tuple[int | None, str | None]:
+def _offset(display: Written | None, utc: datetime) -> tuple[int | None, str | None]:
     """Minutes east of UTC of the wall clock, and what was done to find them."""
-    if display is None or display.offset_minutes is not None:
-        return display and display.offset_minutes, None
+    if display is None:
+        return None, None
+    if display.offset_minutes is not None:
+        return display.offset_minutes, None
     apart = round((display.wall - utc).total_seconds() / 60)
     offset = _nearest_offset(apart)
     if offset is None:

@@ -8,8 +8,7 @@ import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-import msgspec
-
+from clinical.time import Written
 from clinical.vendors.parsing import Flaw
 
 _TIME = re.compile(
@@ -22,23 +21,12 @@ _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})?(?::?(\d{2}))?", re.ASCII)
 _WIDEST_OFFSET_MINUTES = 14 * 60
 
 
-class WrittenTime(msgspec.Struct, frozen=True, gc=False):
-    """A wall clock as written: `wall` is naive; `offset_minutes` east of UTC, None where none was written.
-
-    `local` is the wall clock as ISO text without offset.
-    """
-
-    wall: datetime
-    local: str
-    offset_minutes: int | None
-    precision: str = "second"
-
-    def utc(self) -> datetime:
-        """Naive UTC; a time without an offset is taken as UTC."""
-        return self.wall - timedelta(minutes=self.offset_minutes) if self.offset_minutes else self.wall
+def utc_of(written: Written) -> datetime:
+    """Naive UTC; a time without an offset is taken as UTC."""
+    return written.wall - timedelta(minutes=written.offset_minutes) if written.offset_minutes else written.wall
 
 
-def read_time(text: str, field_name: str) -> WrittenTime:
+def read_time(text: str, field_name: str) -> Written:
     """Raises Flaw `time-unreadable` for anything that is not a date with a time of day."""
     try:
         return _plain(text)
@@ -53,12 +41,19 @@ def read_time(text: str, field_name: str) -> WrittenTime:
     raise Flaw(field_name, "time-unreadable", "is not a date and time such as 2025-01-30T23:49:55Z")
 
 
-def _plain(text: str) -> WrittenTime:
+def _plain(text: str) -> Written:
     """`2025-01-30T23:49:55` with nothing, `Z` or a plain offset behind it: nearly all that is ever seen."""
     local = text[:_PLAIN_LENGTH]
-    if not (local[4] == local[7] == "-" and local[10] == "T" and local[13] == local[16] == ":"):
+    if not (local[4] == local[7] == "-" and local[10] in "T " and local[13] == local[16] == ":"):
         raise ValueError("not the plain form")
-    return WrittenTime(datetime.fromisoformat(local), local, _offset_minutes(text[_PLAIN_LENGTH:]))
+    return Written(_likely(datetime.fromisoformat(local)), _offset_minutes(text[_PLAIN_LENGTH:]))
+
+
+def _likely(wall: datetime) -> datetime:
+    """Years in which arithmetic with offsets cannot leave the calendar; all others are no device's time."""
+    if not 1900 <= wall.year <= 2200:
+        raise ValueError("no device lives then")
+    return wall
 
 
 @lru_cache(maxsize=256)
@@ -71,13 +66,13 @@ def _offset_minutes(written: str) -> int | None:
     return _offset(*match.groups())
 
 
-def _pieced(match: re.Match[str]) -> WrittenTime:
+def _pieced(match: re.Match[str]) -> Written:
     year, month, day, hour, minute, second, fraction, utc, sign, hours, minutes, seconds = match.groups()
     micros = int((fraction or "0").ljust(6, "0")[:6])
     wall = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micros)  # noqa: DTZ001
     precision = "minute" if second is None else "millisecond" if fraction else "second"
     offset = 0 if utc else _offset(sign, hours, minutes, seconds) if sign else None
-    return WrittenTime(wall, wall.isoformat(), offset, precision)
+    return Written(_likely(wall), offset, precision)
 
 
 def _offset(sign: str, hours: str, minutes: str | None, seconds: str | None) -> int:

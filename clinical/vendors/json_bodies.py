@@ -1,6 +1,5 @@
 """JSON bodies: where one that cannot be read is broken, said as a line and a column."""
 
-import json
 import re
 
 import msgspec
@@ -8,6 +7,7 @@ import msgspec
 from clinical.vendors.parsing import Unreadable
 
 _BYTE = re.compile(r"\(byte (\d+)\)")
+_FIELD = re.compile(r"missing required field `(\w+)`(?! - at)|at `\$\.?([^`]*)`$")
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -38,13 +38,7 @@ def _broken_at(body: bytes, error: Exception) -> tuple[int, bool]:
     if isinstance(error, UnicodeDecodeError):
         return _first_bad_byte(body), False
     if stated := _BYTE.search(str(error)):
-        return int(stated[1]), False
-    try:
-        json.loads(body)
-    except json.JSONDecodeError as fault:
-        return len(fault.doc[: fault.pos].encode()), True
-    except (ValueError, RecursionError):
-        pass
+        return int(stated[1]), int(stated[1]) >= len(body)
     return len(body), True
 
 
@@ -58,5 +52,5 @@ def _first_bad_byte(body: bytes) -> int:
 
 def field_of(error: msgspec.ValidationError) -> str:
     """The path inside the value that a typed decoder refused: `systemTime`, or nothing for the whole."""
-    _, _, path = str(error).rpartition("at `$")
-    return path.rstrip("`").lstrip(".")
+    found = _FIELD.search(str(error))
+    return next((name for name in found.groups() if name), "") if found else ""

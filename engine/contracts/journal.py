@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -78,6 +78,10 @@ class PendingDelivery:
 
     delivery: Delivery
     due_at: datetime | None = None
+
+    def after(self, outcome: DeliveryOutcome) -> "PendingDelivery":
+        """The same delivery after an attempt that is to be followed by another."""
+        return PendingDelivery(replace(self.delivery, attempt=outcome.attempt + 1), outcome.due_at)
 
 
 class OutcomeTransaction(Transaction, Protocol):

@@ -5,10 +5,12 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Select, Table, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.contracts.journal import PendingDelivery
 from engine.journal import tables
+from engine.journal.errors import journal_error
 from engine.model.clock import from_micros
 from engine.model.delivery import Delivery
 from engine.model.message import Message, Shape
@@ -83,10 +85,13 @@ class JournalQueries:
         self._engine = engine
 
     async def all(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
-        """Run a query of the caller's own: for the CLI and the console."""
-        async with self._engine.connect() as connection:
-            rows: Sequence[Any] = (await connection.execute(statement)).fetchall()
-            return rows
+        """Run a query of the caller's own: for the CLI and the console. Raises Unavailable."""
+        try:
+            async with self._engine.connect() as connection:
+                rows: Sequence[Any] = (await connection.execute(statement)).fetchall()
+                return rows
+        except DBAPIError as error:
+            raise journal_error(error) from None
 
     async def pending(self, ids: Sequence[str]) -> Sequence[Message]:
         rows = await self.all(_MESSAGE.where(_m.id.in_(ids), _m.state.in_(MESSAGES_IN_FLIGHT)).order_by(_m.id))

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable
-from sqlalchemy.exc import DBAPIError
 
 from engine.journal import statements
-from engine.model.errors import EngineError, Unavailable
+from engine.journal.errors import journal_error
+from engine.model.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class _Session:
                 try:
                     self._tell(future, function(connection))
                 except Exception as error:  # noqa: BLE001 - it belongs to the coroutine, which decides
-                    self._tell(future, _journal_error(error), failed=True)
+                    self._tell(future, journal_error(error), failed=True)
         except queue.Empty:
             self.abandoned = True
         if self.abandoned:
@@ -97,23 +97,6 @@ def _resolve(future: "asyncio.Future[Any]", value: Any, failed: bool) -> None:
             future.set_exception(value)
         else:
             future.set_result(value)
-
-
-def _journal_error(error: Exception) -> Exception:
-    """A store that cannot commit is Unavailable, with words that hold no data (the driver's may: law 9)."""
-    if isinstance(error, EngineError) or not isinstance(error, DBAPIError):
-        return error
-    reason = str(error.orig).lower()
-    for sign, text in (
-        ("full", "the disk of the journal is full: free some space; the engine goes on by itself"),
-        ("locked", "the journal is locked by another program: close it; the engine goes on by itself"),
-        ("readonly", "the journal cannot be written: check the file's permissions"),
-        ("unable to open", "the journal's file cannot be opened: check folder and permissions"),
-        ("disk i/o", "the disk of the journal reports an error"),
-    ):
-        if sign in reason:
-            return Unavailable(text, code="journal-" + sign.split()[-1].replace("/", ""))
-    return Unavailable(f"the journal cannot commit ({type(error.orig).__name__})", code="journal-unavailable")
 
 
 class GroupCommit:
@@ -187,8 +170,8 @@ class GroupCommit:
         failure = self._try(batch)
         if failure is None:
             self._answer([(request, request.result, False) for request in batch])
-        elif len(batch) == 1 or isinstance(_journal_error(failure), Unavailable):
-            self._answer([(request, _journal_error(failure), True) for request in batch])
+        elif len(batch) == 1 or isinstance(journal_error(failure), Unavailable):
+            self._answer([(request, journal_error(failure), True) for request in batch])
         else:  # one request is at fault: each by itself, so that the others are not harmed
             for request in batch:
                 self._commit([request])

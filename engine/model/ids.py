@@ -22,3 +22,8 @@ def new_id() -> str:
     random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random
     return str(uuid.UUID(int=value))
+
+
+def millis_of(id_: str) -> int:
+    """When a UUIDv7 was made: milliseconds since 1970."""
+    return int(id_[:8] + id_[9:13], 16)

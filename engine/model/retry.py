@@ -20,7 +20,9 @@ class RetryPolicy:
 
         `chance` is a number from 0 to 1 from the caller's random source.
         """
-        if attempt >= self.attempts:
-            return None
-        wait: float = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** min(attempt - 1, 60))
+        return None if attempt >= self.attempts else self.back_off(attempt, chance)
+
+    def back_off(self, failures: int, chance: float) -> float:
+        """Seconds to wait after so many failures in a row, however many there have been."""
+        wait: float = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** min(failures - 1, 60))
         return wait * (1 - self.jitter * chance)

@@ -1,0 +1,91 @@
+"""HL7 date-times (DTM, TS): `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`, HL7 v2.9.1 section 2A.2.21."""
+
+import re
+from datetime import datetime
+from functools import lru_cache
+
+from clinical.hl7v2.errors import Hl7Error
+from clinical.time import Written
+
+_DTM = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?", re.ASCII
+)
+_WIDEST_OFFSET_MINUTES = 14 * 60
+_ADVICE = "write it as YYYYMMDDHHMMSS+ZZZZ"
+
+
+def read_dtm(text: str) -> Written:
+    """A moment as written, to the minute at least. Raises Hl7Error without a path.
+
+    `no-time-of-day`: it is coarser than a minute, and nobody may invent the rest. `bad-time`: it is no such moment.
+    """
+    length = len(text)
+    if length in (14, 19):  # nearly all
+        stamp = text[:14]
+        if stamp.isdigit():
+            try:
+                wall = datetime.fromisoformat(f"{stamp[:8]}T{stamp[8:]}")
+                return Written(_likely(wall), None if length == 14 else _plain_offset(text[14:]), "second")
+            except ValueError:
+                pass  # another form, or no time at all: the pattern decides
+    return _read(text.strip())
+
+
+def _read(text: str) -> Written:
+    match = _DTM.fullmatch(text)
+    if match is None:
+        raise Hl7Error(f"is not an HL7 date and time; {_ADVICE}", code="bad-time")
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
+    try:
+        micros = int((fraction or "0").ljust(6, "0")[:6])
+        clock = (int(hour or 0), int(minute or 0), int(second or 0), micros)
+        wall = _likely(datetime(int(year), int(month or 1), int(day or 1), *clock))  # noqa: DTZ001 - offset beside it
+        offset = _offset(sign, hours, minutes) if sign else None
+    except ValueError:
+        raise Hl7Error(f"there is no such date and time; {_ADVICE}", code="bad-time") from None
+    if minute is None:
+        what = "no time of day" if hour is None else "an hour but no minutes"
+        raise Hl7Error(f"has {what}, and none is invented; {_ADVICE}", code="no-time-of-day")
+    return Written(wall, offset, "minute" if second is None else "second" if fraction is None else "millisecond")
+
+
+def _likely(wall: datetime) -> datetime:
+    """Years in which arithmetic with offsets cannot leave the calendar; all others are no clock's time."""
+    if not 1900 <= wall.year <= 2200:
+        raise ValueError("no clock shows that year")
+    return wall
+
+
+@lru_cache(maxsize=256)
+def _plain_offset(text: str) -> int | None:
+    if not text:
+        return None
+    if text[0] not in "+-" or not (text[1:].isascii() and text[1:].isdigit()):
+        raise ValueError("no offset")
+    return _offset(text[0], text[1:3], text[3:])
+
+
+def _offset(sign: str, hours: str, minutes: str) -> int:
+    total = int(hours) * 60 + int(minutes)
+    if int(minutes) > 59 or total > _WIDEST_OFFSET_MINUTES:
+        raise ValueError("no zone is so far from UTC")
+    return -total if sign == "-" else total
+
+
+def offset_of(text: str) -> int | None:
+    """The offset of a time in minutes east of UTC, whatever its precision; None if it has none or is no time."""
+    match = _DTM.fullmatch(text.strip())
+    if match is None or match[8] is None:
+        return None
+    try:
+        return _offset(match[8], match[9], match[10])
+    except ValueError:
+        return None
+
+
+def write_dtm(moment: datetime, *, offset: bool = True) -> str:
+    """An aware moment with the seconds it has, a fraction only if there is one, and its offset."""
+    text = moment.strftime("%Y%m%d%H%M%S")
+    if moment.microsecond:
+        text += f".{moment.microsecond // 1000:03d}"
+    return text + moment.strftime("%z")[:5] if offset else text

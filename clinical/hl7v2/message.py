@@ -1,0 +1,196 @@
+"""A message as a list of segments that are split only where somebody looks.
+
+Text is decoded once; everything below a segment stays raw until it is asked for, and is un-escaped at the leaf. The
+bytes are kept, so that whatever is not edited is written as it came.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from clinical.hl7v2.charset import FALLBACK, Charset, decode
+from clinical.hl7v2.delimiters import NULL, Delimiters
+from clinical.hl7v2.errors import Hl7Error
+from clinical.hl7v2.header import declared_charset, end_of_first_segment, start_of
+from clinical.hl7v2.paths import ALL, Path, parse_path
+from clinical.hl7v2.segment import HEADERS, HeaderSegment, Raw, Segment
+
+_LINE_ENDS = re.compile("[\r\n]+")
+_LINES = re.compile(b"([\r\n]+)")
+
+
+class Message:
+    """A message that has been opened by `parse`. Immutable: `but` gives another one."""
+
+    __slots__ = ("charset", "delimiters", "raw", "segments")
+
+    def __init__(self, raw: bytes, delimiters: Delimiters, charset: Charset, segments: tuple[Segment, ...]) -> None:
+        self.raw = raw
+        self.delimiters = delimiters
+        self.charset = charset
+        self.segments = segments
+
+    def __repr__(self) -> str:
+        return f"<HL7 v2 message of {len(self.segments)} segments>"
+
+    def all(self, name: str) -> list[Segment]:
+        """Every segment of that name, in order."""
+        return [segment for segment in self.segments if segment.name == name]
+
+    def first(self, name: str) -> Segment | None:
+        return next((segment for segment in self.segments if segment.name == name), None)
+
+    def get(self, path: str) -> str:
+        """The first value at a path, `""` if there is none. Raises Hl7Error for a path that is none."""
+        return next(self._values(parse_path(path)), "")
+
+    def get_raw(self, path: str) -> Raw:
+        """As `get`, with escapes and parts as they stand: to be written elsewhere by `but`."""
+        parsed = parse_path(path)
+        return next((text for segment in self._named(parsed) for text in segment.raw_values(parsed)), Raw(""))
+
+    def values(self, path: str) -> list[str]:
+        """Every value at a path: of all segments and repetitions that the path does not single out."""
+        return list(self._values(parse_path(path)))
+
+    def _values(self, path: Path) -> Iterator[str]:
+        for segment in self._named(path):
+            yield from segment.values(path)
+
+    def _named(self, path: Path) -> list[Segment]:
+        found = self.all(path.segment)
+        return found[path.occurrence - 1 : path.occurrence] if path.occurrence else found
+
+    def part(self, segments: Iterable[Segment | None]) -> bytes:
+        """A message of these segments, each as it came, ended by carriage returns."""
+        text = "".join(segment.text + "\r" for segment in segments if segment is not None)
+        return text.encode(self.charset.codec)
+
+    def but(self, changes: Mapping[str, str]) -> "Message":
+        """This message with other values at these paths; values are escaped as they are written, unless `Raw`.
+
+        A path without an index means every segment of that name, and of a repeating field the first repetition;
+        `[*]` means all of either. Fields and parts that were not there are made. `'""'` writes a deleted value.
+        Untouched segments keep their bytes. Raises Hl7Error if a path cannot be written, a segment is not there, or
+        a value has no form in the message's character set.
+        """
+        edited: dict[int, str] = {}
+        place = {id(segment): number for number, segment in enumerate(self.segments)}
+        for text, value in changes.items():
+            path = _writable(parse_path(text))
+            named = self._named(path)
+            if not named:
+                raise Hl7Error("there is no such segment to write to", str(path), "no-segment")
+            escaped = self._written(value, path)
+            for segment in named:
+                number = place[id(segment)]
+                edited[number] = _with(edited.get(number, segment.text), path, escaped, self.delimiters)
+        return self._with_segments(edited) if edited else self
+
+    def _written(self, value: str, path: Path) -> str:
+        if value == NULL:
+            return value
+        if not isinstance(value, Raw):
+            return self.delimiters.escaped(value)
+        levels = [self.delimiters.field, self.delimiters.repetition]
+        levels += [self.delimiters.component] if path.component is not None else []
+        levels += [self.delimiters.subcomponent] if path.subcomponent is not None else []
+        if any(sep and sep in value for sep in levels):
+            raise Hl7Error("a value with parts has no place there; write it to a whole field", str(path), "bad-path")
+        return value
+
+    def _with_segments(self, edited: Mapping[int, str]) -> "Message":
+        made = parse(self._rewritten(edited), self.charset.codec)
+        if made.charset.codec != self.charset.codec and not made.raw.isascii():
+            raise Hl7Error("another character set needs the text written anew, which this edit does not", "MSH-18")
+        return made
+
+    def _rewritten(self, edited: Mapping[int, str]) -> bytes:
+        """The bytes with some segments replaced; all else, line ends included, as it was."""
+        start = start_of(self.raw)
+        pieces = _LINES.split(self.raw[start:])
+        number = -1
+        for index in range(0, len(pieces), 2):
+            if pieces[index].strip(b" \t"):
+                number += 1
+                if number in edited:
+                    pieces[index] = self._encoded(edited[number])
+        return self.raw[:start] + b"".join(pieces)
+
+    def _encoded(self, text: str) -> bytes:
+        try:
+            return text.encode(self.charset.codec)
+        except UnicodeEncodeError:
+            raise Hl7Error(
+                "the value has a character that the message's character set (MSH-18) does not have",
+                text[:3].upper(),
+                "charset",
+            ) from None
+
+
+def parse(raw: bytes, default_charset: str = FALLBACK) -> Message:
+    """Open a message. Any line ends, blank lines and a byte order mark are taken.
+
+    The character set is MSH-18's; where that is empty or unknown, UTF-8 if the bytes are that, else
+    `default_charset` (a codec). Raises Hl7Error if there is no MSH, or its separators cannot be used; never anything
+    else, whatever the bytes.
+    """
+    start = start_of(raw)
+    declared = declared_charset(raw[start : end_of_first_segment(raw, start)])
+    text, charset = decode(raw[start:] if start else raw, declared, default_charset)
+    lines = _LINE_ENDS.split(text) if "\n" in text else text.split("\r")
+    sep = lines[0][3:4]
+    delimiters = Delimiters.of(sep, lines[0][4:].split(sep, 1)[0])
+    codec = charset.codec
+    segments = [Segment(line, delimiters, codec) for line in lines if line.strip(" \t")]
+    for number, segment in enumerate(segments):
+        if number == 0 or segment.name in HEADERS:
+            segments[number] = HeaderSegment(segment.text, delimiters, codec)
+    return Message(raw, delimiters, charset, tuple(segments))
+
+
+def _writable(path: Path) -> Path:
+    if path.field is None:
+        raise Hl7Error("names a whole segment; write a field, such as PID-3.4", str(path), "bad-path")
+    if path.segment in HEADERS and path.field <= 2:
+        raise Hl7Error("the separators of a message cannot be changed", str(path), "bad-path")
+    return path
+
+
+def _with(text: str, path: Path, escaped: str, delimiters: Delimiters) -> str:
+    """A segment's text with an escaped value put at a path."""
+    assert path.field is not None
+    offset = 1 if path.segment in HEADERS else 0
+    below = [delimiters.component, delimiters.subcomponent]
+    wanted = [number for number in (path.component, path.subcomponent) if number is not None]
+    if not all(below[: len(wanted)]):
+        raise Hl7Error("MSH-2 names no separator for such a part", str(path), "bad-path")
+
+    def put(repetition: str) -> str:
+        return _put(repetition, wanted, below, escaped)
+
+    def put_in_field(field: str) -> str:
+        sep = delimiters.repetition
+        parts = field.split(sep) if sep else [field]
+        if path.repetition == ALL:
+            return sep.join(map(put, parts))
+        number = path.repetition or 1
+        if number > 1 and not sep:
+            raise Hl7Error("MSH-2 names no separator for repetitions", str(path), "bad-path")
+        parts += [""] * (number - len(parts))
+        parts[number - 1] = put(parts[number - 1])
+        return sep.join(parts)
+
+    fields = text.split(delimiters.field)
+    index = path.field - offset
+    fields += [""] * (index + 1 - len(fields))
+    fields[index] = put_in_field(fields[index])
+    return delimiters.field.join(fields)
+
+
+def _put(text: str, wanted: Sequence[int], seps: Sequence[str], escaped: str) -> str:
+    if not wanted:
+        return escaped
+    parts = text.split(seps[0])
+    parts += [""] * (wanted[0] - len(parts))
+    parts[wanted[0] - 1] = _put(parts[wanted[0] - 1], wanted[1:], seps[1:], escaped)
+    return seps[0].join(parts)

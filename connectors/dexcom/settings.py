@@ -1,0 +1,92 @@
+"""What a channel may say about its Dexcom accounts."""
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from engine import sdk
+
+LONGEST_WINDOW_SECONDS = 30 * 86400.0
+"""Dexcom answers at most 30 days in one request."""
+
+_HOSTS = {
+    "us": "https://api.dexcom.com",
+    "eu": "https://api.dexcom.eu",
+    "jp": "https://api.dexcom.jp",
+    "sandbox": "https://sandbox-api.dexcom.com",
+}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _safe_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is not a web address; write one such as https://api.dexcom.eu")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("must be https: tokens travel there (http is for a simulator on this machine)")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must be an address only, without user, ? or #")
+    return value.rstrip("/")
+
+
+class Patient(sdk.Settings):
+    """Whose account it is: `value` is the identifier that `system` gave out."""
+
+    system: str = Field(min_length=1)
+    value: str = Field(min_length=1, repr=False)
+
+
+class AccountSettings(sdk.Settings):
+    """One person's Dexcom account, for which they have given consent."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="A label of yours; logs and cursors show it")
+    patient: Patient
+    refresh_token: sdk.Secret = Field(description="From the consent; later ones are kept in the journal")
+
+
+class DexcomSettings(sdk.Settings):
+    """Settings of the `dexcom` source."""
+
+    region: Literal["us", "eu", "jp", "sandbox"] | None = Field(None, description="Where the accounts live")
+    base_url: Annotated[str, AfterValidator(_safe_address)] | None = Field(None, description="Instead of region")
+    client_id: sdk.Secret
+    client_secret: sdk.Secret
+    accounts: tuple[AccountSettings, ...] = Field(min_length=1)
+    every: sdk.Duration = Field(300.0, description="How often each account is asked")
+    window: sdk.Duration = Field(
+        LONGEST_WINDOW_SECONDS, description="Asked for at once, 30d at most; uploads later than that are missed"
+    )
+    start: sdk.Duration = Field(LONGEST_WINDOW_SECONDS, description="How far back to begin with a new account")
+    overlap: sdk.Duration = Field(10800.0, description="How much before the newest reading is asked for again")
+    rate_limit: sdk.Rate = Field(60000 / 3600, description="Calls of this channel at most")
+    timeout: sdk.Duration = Field(30.0, description="For one whole call")
+    largest: sdk.Size = Field(64 * 1000**2, description="The biggest answer that is taken")
+
+    @property
+    def address(self) -> str:
+        """The base of every URL, without a slash at the end."""
+        return self.base_url or _HOSTS[self.region or "eu"]
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.region is None) == (self.base_url is None):
+            raise ValueError("needs either region (us, eu, jp or sandbox) or base_url")
+        return self
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if not 0 < self.window <= LONGEST_WINDOW_SECONDS:
+            raise ValueError("window must be 30d at most: Dexcom refuses more in one request")
+        if self.overlap >= self.window:
+            raise ValueError("overlap must be shorter than window, or nothing new would ever be reached")
+        if self.every < 1 or self.timeout <= 0 or self.start <= 0 or self.rate_limit <= 0:
+            raise ValueError("every must be 1s at least; timeout, start and rate_limit more than nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [account.name for account in self.accounts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two accounts are called {twice[0]}: each needs a name of its own")
+        return self

@@ -1,0 +1,58 @@
+"""Bundles of type batch: many writes in one call, each with an answer of its own (R4 section 3.1.0.11)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from connectors.fhir.answers import Reply
+from connectors.fhir.write import Write
+
+_STATUS: Final = re.compile(r"\s*([1-5]\d\d)(?!\d)")
+
+
+def bundle_of(writes: Sequence[Write]) -> bytes:
+    """A batch Bundle; each entry is a conditional create or a conditional update, its resource byte for byte."""
+    entries = [{"resource": orjson.Fragment(write.body), "request": _request(write)} for write in writes]
+    return orjson.dumps({"resourceType": "Bundle", "type": "batch", "entry": entries})
+
+
+def _request(write: Write) -> dict[str, str]:
+    if write.interaction == "update":
+        return {"method": "PUT", "url": f"{write.resource_type}?{write.query}"}
+    return {"method": "POST", "url": write.resource_type, "ifNoneExist": write.query}
+
+
+def replies_of(bundle: Mapping[str, Any] | None, count: int) -> list[Reply | None] | None:
+    """The answers of a batch-response, in the order of the entries that were sent; None for one that says no status.
+
+    None in whole if this is no response to `count` entries: then no answer can be matched with its entry.
+    """
+    if bundle is None or bundle.get("resourceType") != "Bundle" or bundle.get("type") != "batch-response":
+        return None
+    entries = bundle.get("entry")
+    if not isinstance(entries, list) or len(entries) != count:
+        return None
+    return [_reply(entry) for entry in entries]
+
+
+def _reply(entry: Any) -> Reply | None:
+    response = entry.get("response") if isinstance(entry, dict) else None
+    if not isinstance(response, dict):
+        return None
+    status = _STATUS.match(response["status"]) if isinstance(response.get("status"), str) else None
+    if status is None:
+        return None
+    outcome = response.get("outcome")
+    resource = outcome if isinstance(outcome, dict) else entry.get("resource")
+    return Reply(
+        status=int(status[1]),
+        location=_text(response.get("location")),
+        etag=_text(response.get("etag")),
+        resource=resource if isinstance(resource, dict) else None,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

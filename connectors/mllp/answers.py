@@ -1,0 +1,102 @@
+"""What an answer means: the table that maps acknowledgement codes, and their absence, to what the engine does."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from clinical.hl7v2 import AckReply
+from engine import sdk
+
+Verb = Literal["delivered", "retry", "hold", "review"]
+"""delivered: done. retry: the same bytes again, later. hold: a person looks at it. review: a clinician decides."""
+
+DEFAULTS: Final[Mapping[str, Verb]] = {
+    "AA": "delivered",
+    "CA": "delivered",
+    "AE": "hold",
+    "CE": "hold",
+    "AR": "retry",
+    "CR": "hold",
+    "no_answer": "retry",
+    "wrong_control_id": "hold",
+    "rubbish": "retry",
+}
+"""AA and CA mean taken; AE, CE and CR complain of the message, so that sending it again would not help; AR also
+stands for a system that is down (HL7 v2.9.1 section 2.9.2), so it is tried again."""
+
+_KEY: Final = re.compile(r"([AC][AER])(?::\s*([0-9A-Za-z]{1,20}))?|no_answer|wrong_control_id|rubbish")
+_CODES: Final = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
+_CONDITION: Final = re.compile(r"\d{1,3}")  # of table 0357; whatever else stands there is the peer's own words
+
+
+def _answer_key(value: str) -> str:
+    match = _KEY.fullmatch(value.strip())
+    if not match:
+        raise ValueError(
+            "is no kind of answer; write AA, AE, AR, CA, CE or CR, one of them with an error code such as "
+            '"AE: 204", or no_answer, wrong_control_id, rubbish'
+        )
+    return f"{match[1]}: {match[2]}" if match[2] else match[0]
+
+
+def _no_silent_success(rows: Mapping[str, Verb]) -> Mapping[str, Verb]:
+    for key in ("no_answer", "wrong_control_id", "rubbish"):
+        if rows.get(key) == "delivered":
+            raise ValueError(f"{key} cannot mean delivered: nobody has said so; write retry, hold or review")
+    return rows
+
+
+AnswerKey = Annotated[str, AfterValidator(_answer_key), WithJsonSchema({"type": "string", "pattern": _KEY.pattern})]
+Answers = Annotated[dict[AnswerKey, Verb], AfterValidator(_no_silent_success)]
+"""Rows that an analyst writes; the others stay as in DEFAULTS."""
+
+
+class AnswerTable:
+    """DEFAULTS with a channel's own rows laid over them."""
+
+    def __init__(self, rows: Mapping[str, Verb]) -> None:
+        self._rows = {**DEFAULTS, **rows}
+
+    def conclude(self, reply: AckReply) -> sdk.Answer:
+        """The answer of a receiver that has the message; raises the error word that its row stands for.
+
+        The row with an error code (`AE: 204`) goes before the row of the code alone. Raises `failure("rubbish")` if
+        the code is none of HL7 table 0008.
+        """
+        if reply.code not in _CODES:
+            text = "the answer's MSA-1 is no acknowledgement code"
+            raise self.failure("rubbish", text, detail=f"{reply.code} {reply.text}")
+        verb = self._verb(reply)
+        if verb == "delivered":
+            return sdk.Answer(reply.code, location=reply.control_id, detail=reply.text or None)
+        conditions = [code for code in reply.error_codes if _CONDITION.fullmatch(code)]
+        text = f"the receiver answered {reply.code}"
+        if conditions:
+            text += f" with error code {', '.join(conditions)}"
+        code = "-".join(["ack", reply.code.lower(), *conditions[:1]])
+        raise _word(verb, f"{text}; its own words are in the detail", code, reply.text or None)
+
+    def failure(self, key: str, text: str, *, code: str | None = None, detail: str | None = None) -> sdk.EngineError:
+        """The error word of `no_answer`, `wrong_control_id` or `rubbish`."""
+        return _word(self._rows[key], text, code or key.replace("_", "-"), detail)
+
+    def retries(self, key: str) -> bool:
+        """Does this row mean retry?"""
+        return self._rows[key] == "retry"
+
+    def _verb(self, reply: AckReply) -> Verb:
+        for condition in reply.error_codes:
+            if verb := self._rows.get(f"{reply.code}: {condition}"):
+                return verb
+        return self._rows[reply.code]
+
+
+def _word(verb: Verb, text: str, code: str, detail: str | None) -> sdk.EngineError:
+    words: Mapping[Verb, type[sdk.EngineError]] = {
+        "retry": sdk.Unavailable,
+        "hold": sdk.Refused,
+        "review": sdk.NeedsReview,
+    }
+    return words[verb](text, code=code, detail=detail)

@@ -1,0 +1,297 @@
+"""One connection of the listener: bytes in, answers out, in the order in which the messages came."""
+
+import asyncio
+from collections import Counter, deque
+from typing import Final, Protocol, cast
+
+from clinical.hl7v2 import Header
+from connectors.mllp.admission import NotTaken, admit, no_frame, too_large
+from connectors.mllp.framing import Decoder, FrameTooLarge
+from connectors.mllp.settings import ListenerSettings
+from connectors.mllp.sockets import keep_alive
+from engine import sdk
+
+_JUNK_BYTES: Final = 65_536
+_GRACE_SECONDS: Final = 2.0
+_LINGER_SECONDS: Final = 2.0
+_SETTLE_SECONDS: Final = 60.0
+_UNREAD_BYTES: Final = 1_048_576
+
+
+class Desk(Protocol):
+    """What a connection needs of its listener."""
+
+    settings: ListenerSettings
+    clock: sdk.Clock
+    log: sdk.Log
+
+    def has_room(self) -> bool:
+        """May one more message come in?"""
+        ...
+
+    def wait_for_room(self, connection: "Connection") -> None:
+        """`connection.go_on()` is called when there is room again."""
+        ...
+
+    def take_in(self, connection: "Connection", content: bytes, header: Header) -> "Exchange":
+        """A message came in; its exchange will be answered later."""
+        ...
+
+    def compose(self, to: NotTaken) -> bytes:
+        """The MLLP block of a refusal."""
+        ...
+
+    def gone(self, connection: "Connection") -> None:
+        """The connection is over, or never came about. May be called twice."""
+        ...
+
+
+class Exchange:
+    """The place of one message's answer among the answers of its connection."""
+
+    __slots__ = ("connection", "reply")
+
+    def __init__(self, connection: "Connection", reply: bytes | None = None) -> None:
+        self.connection = connection
+        self.reply = reply
+        """None: not known yet. Empty: there will be none, and the connection ends here."""
+
+    def answer(self, reply: bytes) -> None:
+        """Say what is to be written; it goes out when all answers before it have."""
+        self.reply = reply
+        self.connection.write_answers()
+
+
+class Connection(asyncio.Protocol):
+    """Reads while the desk has room and stops where it has none; ends by itself when its peer misbehaves.
+
+    `ending` means: nothing more is read, what is owed is still written, then the connection closes.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.peer = ""
+        self._desk = desk
+        self._decoder = Decoder(desk.settings.max_size)
+        self._accepts = desk.settings.accepts
+        self._answers: deque[Exchange] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._heard_at = desk.clock.monotonic()
+        self._until = float("inf")  # while ending: when patience ends
+        self._ending = False
+        self._lingering = False
+        self._peer_done = False
+        self._waiting = False
+        self._frames = 0
+        self._noticed = (0, 0)  # junk and restarts that are logged
+        self._refusals: Counter[str] = Counter()
+
+    # --- from the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        made = self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        address = made.get_extra_info("peername")
+        self.peer = address[0] if address else ""
+        made.set_write_buffer_limits(high=_UNREAD_BYTES)
+        keep_alive(made)
+        if self._ending:
+            made.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._ending:
+            return
+        self._heard_at = self._desk.clock.monotonic()
+        self._decoder.feed(data)
+        if not self._waiting:
+            self._read()
+
+    def eof_received(self) -> bool:
+        self._peer_done = True
+        if not self._ending:
+            self._last_words()
+        # TLS has no half-closed connections: with it this one is over, and answers that are owed are lost.
+        return bool(self._answers) and self._transport is not None and self._transport.can_write_eof()
+
+    def pause_writing(self) -> None:
+        self.abort("answers-not-read")
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's own signature
+        if self._decoder.inside and not self._ending:
+            self._say("cut-in-frame")
+        self._ending = True
+        self._answers.clear()
+        self._transport = None
+        self._desk.gone(self)
+
+    # --- from the desk and its acceptor
+
+    def unwanted(self) -> None:
+        """The connection did not come about: no handshake, or no time left for one."""
+        self._ending = True
+        if self._transport is not None:
+            self._transport.abort()
+        self._desk.gone(self)
+
+    def go_on(self) -> None:
+        """There is room for one more message."""
+        self._waiting = False
+        if not self._ending and self._read_one():
+            self._wait()
+        elif self._transport is not None:
+            self._transport.resume_reading()
+
+    def write_answers(self) -> None:
+        """Write what is ready, up to the first answer that is not."""
+        answers = self._answers
+        while answers and answers[0].reply is not None:
+            reply = answers.popleft().reply
+            if not reply:
+                self._end(None)
+                answers.clear()
+            elif self._transport is not None:
+                self._transport.write(reply)
+        if self._ending and not answers:
+            self._linger()
+
+    def close(self) -> None:
+        """Read no more. Closes at once if nothing is owed, else as soon as it is written."""
+        if not self._answers and not self._lingering:
+            self._ending = True
+            if self._transport is not None:
+                self._transport.close()
+        else:
+            self._end(None)
+
+    def abort(self, code: str | None) -> None:
+        """Close now, whatever is owed."""
+        self._ending = True
+        self._answers.clear()
+        if code:
+            self._say(code)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def tick(self, now: float) -> None:
+        """Look at the time: end what has been silent, or has been ending, for too long."""
+        silence = now - self._heard_at
+        settings = self._desk.settings
+        if self._transport is None:
+            return
+        if self._ending:
+            if now >= self._until:
+                self.abort(None if self._lingering else "not-settled")
+        elif self._waiting:
+            self._heard_at = now  # the silence is ours
+        elif self._decoder.inside:
+            self._tick_inside(silence)
+        elif not self._frames and self._decoder.junk and silence >= _GRACE_SECONDS:
+            self._refuse(no_frame())
+            self._end("not-mllp")
+        elif settings.idle_timeout is not None and silence >= settings.idle_timeout and not self._answers:
+            self._end("idle")
+
+    # --- inside
+
+    def _read(self) -> None:
+        """Take messages while there are some and there is room for them."""
+        while not self._ending:
+            if not self._desk.has_room():
+                self._wait()
+                return
+            if not self._read_one():
+                return
+
+    def _read_one(self) -> bool:
+        """Take one message if there is one."""
+        try:
+            content = self._decoder.take()
+        except FrameTooLarge as error:
+            self._refuse(too_large(error.prefix, self._desk.settings.max_size))
+            self._end("too-large")
+            return False
+        if content is not None:
+            self._received(content)
+            return True
+        if self._decoder.junk - self._noticed[0] > _JUNK_BYTES:
+            self._refuse(no_frame())
+            self._end("not-mllp")
+        return False
+
+    def _received(self, content: bytes) -> None:
+        self._frames += 1
+        if (self._decoder.junk, self._decoder.restarts) != self._noticed:
+            self._notice()
+        try:
+            header = admit(content, self._accepts)
+        except NotTaken as refusal:
+            self._refuse(refusal)
+            return
+        self._answers.append(self._desk.take_in(self, content, header))
+
+    def _refuse(self, refusal: NotTaken) -> None:
+        self._refusals[refusal.code] += 1
+        count = self._refusals[refusal.code]
+        if str(count).strip("0") == "1":  # 1, 10, 100: a peer in a loop must not fill the log
+            self._desk.log.warning("mllp_refused", code=refusal.code, peer=self.peer, count=count)
+        if refusal.answerable:
+            self._answers.append(Exchange(self, self._desk.compose(refusal)))
+            self.write_answers()
+
+    def _notice(self) -> None:
+        junk, restarts = self._decoder.junk, self._decoder.restarts
+        if not any(self._noticed):
+            self._desk.log.warning("mllp_bytes_dropped", code="junk", peer=self.peer, bytes=junk, restarts=restarts)
+        self._noticed = (junk, restarts)
+
+    def _tick_inside(self, silence: float) -> None:
+        if (
+            silence >= _GRACE_SECONDS
+            and self._desk.has_room()
+            and (content := self._decoder.take_unended()) is not None
+        ):
+            self._received(content)
+        elif silence >= self._desk.settings.receive_within:
+            self._end("silence-in-frame")
+
+    def _last_words(self) -> None:
+        """The peer will send no more: take what is whole, tell it about what is not."""
+        if self._desk.has_room() and (content := self._decoder.take_unended()) is not None:
+            self._received(content)
+        if self._decoder.inside:
+            self._end("cut-in-frame")
+        elif self._decoder.junk and not self._frames:
+            self._refuse(no_frame())
+            self._end("not-mllp")
+        else:
+            self._end(None)
+
+    def _wait(self) -> None:
+        self._waiting = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+        self._desk.wait_for_room(self)
+
+    def _end(self, code: str | None) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        self._until = self._desk.clock.monotonic() + _SETTLE_SECONDS
+        if code:
+            self._say(code)
+        if not self._answers:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Say that nothing more will come, and read on for a moment without looking: a socket that is closed with
+        bytes unread is reset, and a reset can take the last answer with it before the peer has read it."""
+        if self._lingering or self._transport is None:
+            return
+        self._lingering = True
+        self._until = self._desk.clock.monotonic() + _LINGER_SECONDS
+        if self._transport.can_write_eof() and not self._peer_done:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:
+            self._transport.close()
+
+    def _say(self, code: str) -> None:
+        self._desk.log.warning("mllp_connection_ended", code=code, peer=self.peer)

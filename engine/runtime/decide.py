@@ -1,0 +1,165 @@
+"""What becomes of a message: filter and steps run, and their results turned into one outcome. Pure but for `tx`."""
+
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from engine.brokers.naming import dispatch_queue, process_queue
+from engine.config.plan import Bound, ChannelPlan
+from engine.contracts.journal import Child, Failure, ProcessOutcome
+from engine.contracts.plugins import Transaction
+from engine.model.delivery import Delivery
+from engine.model.errors import EngineError, InvalidMessage, NeedsOperator, NeedsReview, NotPermitted, Unavailable
+from engine.model.fingerprint import fingerprint
+from engine.model.ids import new_id
+from engine.model.message import Message
+from engine.model.outcome import Aside, Drop, StepOutput, as_outputs
+from engine.model.states import MessageState
+from engine.plugins.plugin import PluginKind
+
+
+@dataclass(slots=True)
+class Passed:
+    """What a message has become after some steps."""
+
+    messages: list[Message]
+    asides: list[Aside] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+
+
+async def run_steps(plan: ChannelPlan, message: Message, tx: Transaction | None) -> Passed:
+    """Filter and steps, in order. Raises what a step raises: nothing continues past an error (law 4)."""
+    verdict = plan.keep(message)
+    if isinstance(verdict, Drop):
+        return Passed([], drops=[verdict])
+    passed = Passed([message])
+    for step in plan.steps:
+        await run_step(step, passed, tx)
+    return passed
+
+
+async def run_step(step: Bound, passed: Passed, tx: Transaction | None) -> None:
+    """Give every message to one step and sort what comes out."""
+    outputs: list[StepOutput] = []
+    for message in passed.messages:
+        if step.plugin.kind is PluginKind.STATEFUL:
+            result = await step.plugin.implementation(message, step.settings, tx)
+        else:
+            result = step.plugin.implementation(message, step.settings)
+        made = as_outputs(result)
+        outputs.extend(made or [Drop(f"{step.name} gave nothing")])
+    passed.messages = [output for output in outputs if isinstance(output, Message)]
+    passed.asides += [output for output in outputs if isinstance(output, Aside)]
+    passed.drops += [output for output in outputs if isinstance(output, Drop)]
+
+
+def settled_state(error: EngineError, when_it_fails: str) -> MessageState:
+    """Where a message waits that could not go on."""
+    if isinstance(error, NeedsReview):
+        return MessageState.REVIEW
+    if isinstance(error, NotPermitted):
+        return MessageState.DEFERRED
+    return {"hold": MessageState.HELD, "review": MessageState.REVIEW, "skip": MessageState.FILTERED}[when_it_fails]
+
+
+def outcome_of(plan: ChannelPlan, message: Message, passed: Passed, now: datetime) -> ProcessOutcome:
+    """The outcome of a message whose steps all ran."""
+    tally = _tally(passed)
+    children = [_set_aside(plan, message, aside, now) for aside in passed.asides]
+    deliveries: list[Delivery] = []
+    for output in map(_without_tally, passed.messages):
+        children += [Child(output.child(channel, message, now)) for channel in plan.feeds]
+        deliveries += [_delivery(message, output, destination.name) for destination in plan.destinations]
+    if children or deliveries:
+        return ProcessOutcome(
+            message.id, MessageState.TRANSFORMED, children=children, deliveries=deliveries, tally=tally
+        )
+    duplicate = bool(passed.drops) and all(drop.duplicate for drop in passed.drops)
+    state = MessageState.DUPLICATE if duplicate else MessageState.FILTERED
+    reason = "; ".join(dict.fromkeys(drop.reason for drop in passed.drops)) or "no step gave anything"
+    return ProcessOutcome(message.id, state, reason=reason, tally=tally)
+
+
+def _tally(passed: Passed) -> dict[str, int]:
+    """Counts that steps left in `meta["tally"]` as `new=2 duplicate=1`, and the parts that were set aside."""
+    tally: Counter[str] = Counter()
+    for output in passed.messages:
+        for item in output.meta.get("tally", "").split():
+            word, _, number = item.partition("=")
+            tally[word] += int(number)
+    if passed.asides:
+        tally["set-aside"] = len(passed.asides)
+    return dict(tally)
+
+
+def _without_tally(output: Message) -> Message:
+    """The counts belong to this channel's outcome; what comes after must not count them again."""
+    if "tally" not in output.meta:
+        return output
+    return replace(output, meta={name: value for name, value in output.meta.items() if name != "tally"})
+
+
+def _set_aside(plan: ChannelPlan, message: Message, aside: Aside, now: datetime) -> Child:
+    part = message.but(body=aside.body, shape=aside.shape).child(plan.name, message, now)
+    return Child(part, settled_state(aside.error, plan.when_it_fails), _failure(plan, aside.error))
+
+
+def _delivery(message: Message, output: Message, destination: str) -> Delivery:
+    return Delivery(
+        id=new_id(),
+        message_id=message.id,
+        origin_id=message.origin_id,
+        channel=message.channel,
+        destination=destination,
+        shape=output.shape,
+        body=output.body,
+        meta=output.meta,
+        order_key=output.order_key,
+    )
+
+
+def _failure(plan: ChannelPlan, error: EngineError) -> Failure:
+    return Failure.of(error, fingerprint(plan.name, "process", error.code, error.path))
+
+
+def failed_outcome(plan: ChannelPlan, message: Message, error: EngineError, attempts: int = 1) -> ProcessOutcome:
+    """The outcome of a message that a step refused whole."""
+    state = settled_state(error, plan.when_it_fails)
+    failure = _failure(plan, error)
+    return ProcessOutcome(message.id, state, failure=failure, reason=error.code, attempts=attempts)
+
+
+def as_engine_error(error: Exception) -> EngineError:
+    """A foreign exception in words that hold no data; its traceback is kept in the journal for the engineer."""
+    if isinstance(error, EngineError):
+        return error
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"a step failed with {type(error).__name__} in {where.name}; its developer finds the trace in the journal"
+    detail = "".join(traceback.format_exception(error))
+    return InvalidMessage(text, code="step-failed", detail=detail[-4000:])
+
+
+def stops_the_channel(error: Exception) -> bool:
+    """Errors that say nothing against the message: the channel waits (Unavailable) or a person is needed."""
+    return isinstance(error, (Unavailable, NeedsOperator))
+
+
+def needs_transaction(plan: ChannelPlan) -> bool:
+    return any(step.plugin.kind is PluginKind.STATEFUL for step in plan.steps)
+
+
+def ids_by_queue(outcomes: Sequence[ProcessOutcome], committed: Sequence[str]) -> dict[str, list[str]]:
+    """queue → ids of the children and deliveries of the outcomes that were committed."""
+    done = set(committed)
+    work: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.message_id in done:
+            for child in outcome.children:
+                if child.state is MessageState.RECEIVED:
+                    work.setdefault(process_queue(child.message.channel), []).append(child.message.id)
+            for delivery in outcome.deliveries:
+                queue = dispatch_queue(delivery.channel, delivery.destination)
+                work.setdefault(queue, []).append(delivery.id)
+    return work

@@ -1,0 +1,230 @@
+"""Dispatch: from the queue of one destination out of the house. The third module of the data path.
+
+    ticket ─► load ─► lanes (order per key) ─► breaker ─► destination.send ─► answer ─► outcome (commit) ─► lease
+
+`at_once` workers share the lanes. A delivery is sent, its outcome committed, and only then may the next of its lane
+go; a lease is acknowledged when all its deliveries are settled here (law 2). A delivery that is to be tried again
+waits in its lane with its due time in the journal, so a restart knows it too.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from typing import cast
+
+from engine.brokers.naming import dispatch_queue
+from engine.config.plan import DestinationPlan
+from engine.contracts.broker import Lease
+from engine.contracts.journal import DeliveryOutcome, PendingDelivery
+from engine.contracts.plugins import BatchDestination, Destination
+from engine.model.breaker import Breaker
+from engine.model.delivery import Delivery
+from engine.model.errors import EngineError, NeedsOperator, Throttled, Unavailable
+from engine.model.ids import millis_of
+from engine.model.outcome import Answer
+from engine.model.states import DeliveryState
+from engine.runtime.batcher import Batcher
+from engine.runtime.lanes import Lanes, Waiting
+from engine.runtime.tools import Tools
+from engine.runtime.verdicts import judge, unexpected
+
+_PREFETCH = 10  # tickets
+_REFILL = 200
+
+
+class Dispatch:
+    """Works through the queue of one destination of one channel until stopped."""
+
+    def __init__(self, channel: str, plan: DestinationPlan, destination: Destination, tools: Tools) -> None:
+        self._channel = channel
+        self._plan = plan
+        self._destination = destination
+        self._tools = tools
+        self._lanes = Lanes(in_order=plan.in_order)
+        self._breaker = Breaker(plan.breaker_failures, plan.breaker_rest_seconds)
+        self._changed = asyncio.Event()
+        self._slots = asyncio.Semaphore(plan.at_once)
+        self._outcomes: Batcher[DeliveryOutcome] = Batcher(self._commit)
+        self._paused_until = 0.0
+        self._stopping = False
+        self._needs_operator: NeedsOperator | None = None
+
+    async def run(self) -> None:
+        """Until `stop`. Raises NeedsOperator when the destination asks for a person; what was under way is finished."""
+        await self._destination.open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._outcomes.run())
+                reader = group.create_task(self._read())
+                async with asyncio.TaskGroup() as sends:
+                    await self._pump(sends)
+                await self._outcomes.end()
+                reader.cancel()  # its unfinished leases go back
+        finally:
+            await self._destination.close()
+        if self._needs_operator is not None:
+            raise self._needs_operator
+
+    def stop(self) -> None:
+        """Take nothing more; what is under way is finished and committed, the rest goes back to the queue."""
+        self._stopping = True
+        self._changed.set()
+
+    async def _read(self) -> None:
+        queue = dispatch_queue(self._channel, self._plan.name)
+        async with aclosing(self._tools.broker.consume(queue, _PREFETCH)) as leases:  # type: ignore[type-var]
+            async for lease in leases:
+                pending = await self._load(lease.ticket.ids)
+                self._fill(pending, _Held(lease, len(pending), self._outcomes))
+                if not pending:
+                    await lease.ack()
+                self._changed.set()
+
+    async def _load(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
+        while True:
+            try:
+                return await self._tools.journal.queries.pending_deliveries(ids)
+            except Unavailable as error:
+                self._tools.log.warning("dispatch_waits", channel=self._channel, code=error.code)
+                await self._tools.clock.sleep(1.0)
+
+    def _fill(self, pending: Sequence[PendingDelivery], held: "_Held") -> None:
+        wall, now = self._tools.clock.now(), self._tools.clock.monotonic()
+        for item in pending:
+            late = (item.due_at - wall) / timedelta(seconds=1) if item.due_at is not None else 0.0
+            self._lanes.add(Waiting(item, held.settled), now + late if late > 0 else None)
+
+    async def _pump(self, sends: asyncio.TaskGroup) -> None:
+        """Start a send whenever there is a free slot and something that may go."""
+        most = getattr(self._destination, "batch_size", 1)
+        while not self._stopping:
+            await self._slots.acquire()
+            batch = await self._next(most)
+            if batch:
+                sends.create_task(self._deliver(batch))
+
+    async def _next(self, most: int) -> list[Waiting]:
+        """What goes next, when the breaker and the destination's patience allow it; [] when stopping."""
+        while not self._stopping:
+            self._changed.clear()
+            now = self._tools.clock.monotonic()
+            wait = self._paused_until - now
+            if wait <= 0 and (batch := self._lanes.take(most, now)):
+                wait = self._breaker.wait(now)
+                if wait <= 0:
+                    return batch
+                for waiting in batch:
+                    self._lanes.rest(waiting, now + wait)
+            due = self._lanes.next_wake()
+            if wait <= 0 and due is not None:
+                wait = max(0.001, due - now)
+            await self._until_changed(wait)
+        return []
+
+    async def _until_changed(self, wait: float) -> None:
+        """Until something changed, or `wait` seconds have passed if that is more than nothing."""
+        alarm = asyncio.create_task(self._alarm(wait)) if wait > 0 else None
+        try:
+            await self._changed.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    async def _alarm(self, seconds: float) -> None:
+        await self._tools.clock.sleep(seconds)
+        self._changed.set()
+
+    async def _deliver(self, batch: Sequence[Waiting]) -> None:
+        try:
+            results = await self._send([waiting.pending.delivery for waiting in batch])
+            await self._settle(batch, results)
+        except NeedsOperator as error:  # what is in hand is not settled: it comes again when the channel goes on
+            self._needs_operator = error
+            self.stop()
+        finally:
+            self._slots.release()
+            self._changed.set()
+
+    async def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer | EngineError]:
+        try:
+            if hasattr(self._destination, "batch_size"):
+                return await cast(BatchDestination, self._destination).send_many(deliveries)
+            return [await self._destination.send(deliveries[0])]
+        except NeedsOperator:
+            raise
+        except EngineError as error:
+            return [error] * len(deliveries)
+        except Exception as error:  # noqa: BLE001 - an unknown failure is retried a bounded number of times
+            trace = "".join(traceback.format_exception(error))[-4000:]
+            return [unexpected(error, trace)] * len(deliveries)
+
+    async def _settle(self, batch: Sequence[Waiting], results: Sequence[Answer | EngineError]) -> None:
+        now = self._tools.clock.monotonic()
+        attempts = []
+        for waiting, result in zip(batch, results, strict=True):
+            self._note(result, now)
+            waiting.failures = 0 if isinstance(result, Answer) else waiting.failures + 1
+            attempts.append(
+                judge(
+                    waiting.pending.delivery,
+                    result,
+                    self._plan.retry,
+                    failures=waiting.failures,
+                    now=self._tools.clock.now(),
+                    chance=self._tools.random(),
+                )
+            )
+        await self._outcomes.add([attempt.outcome for attempt in attempts])
+        for waiting, attempt in zip(batch, attempts, strict=True):
+            if attempt.wait_seconds is None:
+                await self._finished(waiting, attempt.outcome)
+            else:
+                waiting.pending = waiting.pending.after(attempt.outcome)
+                self._lanes.rest(waiting, now + attempt.wait_seconds)
+
+    def _note(self, result: Answer | EngineError, now: float) -> None:
+        """What a result says about the destination as a whole."""
+        if isinstance(result, Throttled):
+            self._paused_until = max(self._paused_until, now + result.after_seconds)
+        elif isinstance(result, Unavailable):
+            self._breaker.failed(now)
+        else:  # it answered: it is there, whatever it thinks of this message
+            self._breaker.succeeded()
+
+    async def _finished(self, waiting: Waiting, outcome: DeliveryOutcome) -> None:
+        self._tools.meters.add(self._channel, outcome.state)
+        if outcome.state is DeliveryState.SENT:
+            arrived = millis_of(waiting.pending.delivery.origin_id) / 1000
+            self._tools.meters.took(max(0.0, self._tools.clock.now().timestamp() - arrived))
+        key = self._lanes.done(waiting)
+        if key is not None:  # more of this lane than fitted here: the journal has it
+            more = await self._tools.journal.queries.lane(self._channel, self._plan.name, key, _REFILL)
+            for item in more:
+                self._lanes.add(Waiting(item, lambda: None))
+
+    async def _commit(self, outcomes: Sequence[DeliveryOutcome]) -> None:
+        """Until the journal has them: the effect has happened, so its outcome must not be lost while we live."""
+        attempt = 1
+        while True:
+            try:
+                return await self._tools.journal.writer.commit_deliveries(outcomes)
+            except Unavailable as error:
+                self._tools.log.warning("outcome_waits", channel=self._channel, code=error.code, count=len(outcomes))
+                await self._tools.clock.sleep(min(30.0, 0.5 * 2 ** min(attempt, 6)))
+                attempt += 1
+
+
+class _Held:
+    """A lease with the number of its deliveries that are not settled yet."""
+
+    def __init__(self, lease: Lease, open_: int, outcomes: "Batcher[DeliveryOutcome]") -> None:
+        self._lease = lease
+        self._open = open_
+        self._outcomes = outcomes
+
+    def settled(self) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self._outcomes.spawn(self._lease.ack())

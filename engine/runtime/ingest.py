@@ -1,0 +1,107 @@
+"""Ingest: from a source's door into the journal. The first of the three modules of the data path.
+
+    source ─ accept ─► journal (commit) ─► settle the source (AA · 202 · cursor · file moved) ─► ticket
+
+A source is settled with Accepted only after the commit (law 1). What arrives while a commit is under way shares the
+next one. Room is taken before an arrival is (law 8).
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from engine.brokers.naming import process_queue
+from engine.config.plan import ChannelPlan
+from engine.contracts.journal import Receipt
+from engine.contracts.plugins import Arrival, Source
+from engine.model.errors import Unavailable
+from engine.model.ids import new_id
+from engine.model.message import Message
+from engine.model.outcome import Accepted, Deferred, Verdict
+from engine.runtime.tools import Tools
+
+_STORE_AWAY_SECONDS = 5.0
+
+
+class Ingest:
+    """Takes arrivals of one source into the journal until the source ends."""
+
+    def __init__(self, plan: ChannelPlan, source: Source, tools: Tools) -> None:
+        self._plan = plan
+        self._source = source
+        self._tools = tools
+        self._room = asyncio.Semaphore(plan.holds_up_to)
+        self._waiting: list[Arrival] = []
+        self._arrived = asyncio.Event()
+        self._ended = False
+
+    async def run(self) -> None:
+        """Until the source ends. Cancelled: nothing more is settled, and what was not comes again (law 3)."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._commit_loop())
+            try:
+                await self._take_all()
+            finally:
+                self._ended = True
+                self._arrived.set()
+
+    async def _take_all(self) -> None:
+        arrivals = aiter(self._source.deliveries())
+        while True:
+            await self._room.acquire()
+            try:
+                arrival = await anext(arrivals)
+            except StopAsyncIteration:
+                return
+            self._waiting.append(arrival)
+            self._arrived.set()
+
+    async def _commit_loop(self) -> None:
+        while not (self._ended and not self._waiting):
+            await self._arrived.wait()
+            self._arrived.clear()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._commit(batch)
+
+    async def _commit(self, batch: Sequence[Arrival]) -> None:
+        try:
+            receipts = await self._tools.journal.writer.accept([self._message(arrival) for arrival in batch])
+        except Unavailable as error:
+            self._tools.log.error("store_unavailable", channel=self._plan.name, code=error.code, count=len(batch))
+            for arrival in batch:
+                await self._settle(
+                    arrival, Deferred(_STORE_AWAY_SECONDS, "not stored: the journal is away; send again")
+                )
+        else:
+            for arrival, receipt in zip(batch, receipts, strict=True):
+                await self._settle(arrival, Accepted(receipt.id, receipt.duplicate_of is not None))
+            await self._hand_on(receipts)
+        for _ in batch:
+            self._room.release()
+
+    def _message(self, arrival: Arrival) -> Message:
+        id_ = new_id()
+        return Message(
+            id=id_,
+            channel=self._plan.name,
+            shape=arrival.shape,
+            body=arrival.body,
+            received_at=self._tools.clock.now(),
+            origin_id=id_,
+            tenant=self._plan.tenant,
+            meta=arrival.meta,
+            source_key=arrival.source_key,
+            order_key=arrival.order_key,
+        )
+
+    async def _settle(self, arrival: Arrival, verdict: Verdict) -> None:
+        try:
+            await arrival.settle(verdict)
+        except Exception as error:  # noqa: BLE001 - a sender that went away re-sends, and is recognised then
+            self._tools.log.warning("settle_failed", channel=self._plan.name, error_type=type(error).__name__)
+
+    async def _hand_on(self, receipts: Sequence[Receipt]) -> None:
+        fresh = [receipt.id for receipt in receipts if receipt.duplicate_of is None]
+        self._tools.meters.add(self._plan.name, "received", len(receipts))
+        self._tools.meters.add(self._plan.name, "duplicate", len(receipts) - len(fresh))
+        await self._tools.hand_on({process_queue(self._plan.name): fresh})

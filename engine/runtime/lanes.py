@@ -1,0 +1,121 @@
+"""Lanes: which delivery may go next to a destination. Pure bookkeeping, no I/O, no clock of its own.
+
+Deliveries with the same order key form a lane and go one after the other; one that waits for its next attempt keeps
+its lane waiting, and only that. Without a key (or when order does not matter) a delivery is a lane of its own.
+"""
+
+import heapq
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from engine.contracts.journal import PendingDelivery
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A delivery in its lane. `settled` is called once it needs nothing more from this process."""
+
+    pending: PendingDelivery
+    settled: Callable[[], None]
+    failures: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.pending.delivery.id
+
+
+@dataclass(slots=True)
+class _Lane:
+    queue: deque[Waiting] = field(default_factory=deque)
+    overflowed: bool = False
+
+
+class Lanes:
+    """`lane_limit`: how much of one lane is kept here; the rest stays in the journal and is fetched when it is due."""
+
+    def __init__(self, *, in_order: bool, lane_limit: int = 200) -> None:
+        self._in_order = in_order
+        self._limit = lane_limit
+        self._lanes: dict[str, _Lane] = {}
+        self._ready: OrderedDict[str, None] = OrderedDict()
+        self._resting: list[tuple[float, int, str]] = []
+        self._number = count()
+        self._known: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def key_of(self, pending: PendingDelivery) -> str:
+        delivery = pending.delivery
+        return f"k{delivery.order_key}" if self._in_order and delivery.order_key is not None else f"d{delivery.id}"
+
+    def add(self, waiting: Waiting, rest_until: float | None = None) -> None:
+        """Put a delivery at the end of its lane; `rest_until` (monotonic) if it is not due yet.
+
+        One that is here already, or whose lane is full (it stays in the journal), is settled at once.
+        """
+        if waiting.id in self._known:
+            waiting.settled()
+            return
+        key = self.key_of(waiting.pending)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane()
+            self._wake_later(key, rest_until)
+        elif lane.overflowed or len(lane.queue) >= self._limit:
+            lane.overflowed = True
+            waiting.settled()
+            return
+        lane.queue.append(waiting)
+        self._known.add(waiting.id)
+
+    def take(self, most: int, now: float) -> list[Waiting]:
+        """Up to `most` deliveries of different lanes that may go now. Their lanes wait until `done` or `rest`."""
+        self._wake(now)
+        taken: list[Waiting] = []
+        while self._ready and len(taken) < most:
+            key, _ = self._ready.popitem(last=False)
+            taken.append(self._lanes[key].queue[0])
+        return taken
+
+    def done(self, waiting: Waiting) -> str | None:
+        """The delivery needs nothing more here: its lane goes on.
+
+        Returns the order key of a lane that must be filled from the journal before it goes on.
+        """
+        key = self.key_of(waiting.pending)
+        lane = self._lanes[key]
+        lane.queue.popleft()
+        self._known.discard(waiting.id)
+        waiting.settled()
+        if lane.queue:
+            self._ready[key] = None
+        else:
+            del self._lanes[key]
+            if lane.overflowed:
+                return waiting.pending.delivery.order_key
+        return None
+
+    def rest(self, waiting: Waiting, until: float) -> None:
+        """The delivery is tried again at `until` (monotonic seconds); its lane waits with it."""
+        self._wake_later(self.key_of(waiting.pending), until)
+
+    def next_wake(self) -> float | None:
+        """When the next resting lane is due, if any rests."""
+        return self._resting[0][0] if self._resting else None
+
+    def has_ready(self) -> bool:
+        return bool(self._ready)
+
+    def _wake_later(self, key: str, until: float | None) -> None:
+        if until is None:
+            self._ready[key] = None
+        else:
+            heapq.heappush(self._resting, (until, next(self._number), key))
+
+    def _wake(self, now: float) -> None:
+        while self._resting and self._resting[0][0] <= now:
+            _, _, key = heapq.heappop(self._resting)
+            self._ready[key] = None

@@ -1,0 +1,131 @@
+"""Process: filter and steps of one channel, and the outcome in one transaction. The second module of the data path.
+
+    ticket ─► load ─ filter ─► transform steps ─► stateful steps ─► outcome, keys, children, deliveries (commit)
+           ─► tickets for what comes next ─► acknowledge the lease
+
+One ticket at a time, in the order of the queue, so that what belongs together stays in order. The lease is
+acknowledged only after the commit (law 2); a step that cannot go on now is tried again in place.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from engine.brokers.naming import process_queue
+from engine.config.plan import ChannelPlan
+from engine.contracts.broker import Lease
+from engine.contracts.journal import OutcomeTransaction, ProcessOutcome
+from engine.contracts.plugins import Transaction
+from engine.model.errors import Throttled, Unavailable
+from engine.model.message import Message
+from engine.model.retry import RetryPolicy
+from engine.runtime import decide
+from engine.runtime.tools import Tools
+
+_PREFETCH = 4
+_TRIES = 3  # of a step that failed in a way we do not know
+_AWAY = RetryPolicy(first_wait_seconds=0.5, longest_wait_seconds=30.0)
+
+
+class Process:
+    """Works through the queue of one channel until stopped."""
+
+    def __init__(self, plan: ChannelPlan, tools: Tools) -> None:
+        self._plan = plan
+        self._tools = tools
+        self._at_work = asyncio.Lock()
+        self._stateful = decide.needs_transaction(plan)
+
+    async def run(self) -> None:
+        """Raises NeedsOperator when a step asks for a person: the channel is paused then."""
+        leases = self._tools.broker.consume(process_queue(self._plan.name), _PREFETCH)
+        async with aclosing(leases) as stream:  # type: ignore[type-var]
+            async for lease in stream:
+                async with self._at_work:
+                    await self._until_done(lease)
+
+    async def idle(self) -> None:
+        """Return between two tickets and keep the next from being taken: a moment at which to cancel `run`."""
+        await self._at_work.acquire()
+
+    async def _until_done(self, lease: Lease) -> None:
+        attempt = 1
+        while True:
+            try:
+                await self._work(lease)
+            except Unavailable as error:
+                wait = _AWAY.wait_after(min(attempt, 9), self._tools.random()) or 30.0
+                if isinstance(error, Throttled):
+                    wait = error.after_seconds
+                self._tools.log.warning(
+                    "process_waits", channel=self._plan.name, code=error.code, attempt=attempt, seconds=round(wait, 1)
+                )
+                await self._tools.clock.sleep(wait)
+                attempt += 1
+            else:
+                return
+
+    async def _work(self, lease: Lease) -> None:
+        messages = await self._tools.journal.queries.pending(lease.ticket.ids)
+        if messages:
+            outcomes, committed = await self._commit(messages)
+            self._count(outcomes, committed)
+            await self._tools.hand_on(decide.ids_by_queue(outcomes, committed))
+        await lease.ack()
+
+    async def _commit(self, messages: Sequence[Message]) -> tuple[Sequence[ProcessOutcome], Sequence[str]]:
+        writer = self._tools.journal.writer
+        if not self._stateful:
+            outcomes = [await self._outcome(message, None) for message in messages]
+            return outcomes, await writer.commit_outcomes(outcomes)
+        async with writer.transaction() as tx:
+            outcomes = [await self._outcome_in(message, tx) for message in messages]
+            return outcomes, await tx.commit_outcomes(outcomes)
+
+    async def _outcome_in(self, message: Message, tx: OutcomeTransaction) -> ProcessOutcome:
+        """As `_outcome`, with what the steps wrote undone if one of them fails."""
+        try:
+            async with tx.savepoint():
+                return await self._tried(message, tx)
+        except _GivenUp as given_up:
+            return given_up.outcome
+
+    async def _outcome(self, message: Message, tx: Transaction | None) -> ProcessOutcome:
+        try:
+            return await self._tried(message, tx)
+        except _GivenUp as given_up:
+            return given_up.outcome
+
+    async def _tried(self, message: Message, tx: Transaction | None) -> ProcessOutcome:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                passed = await decide.run_steps(self._plan, message, tx)
+            except Exception as raised:
+                if decide.stops_the_channel(raised):
+                    raise
+                error = decide.as_engine_error(raised)
+                if error is raised or attempt == _TRIES or tx is not None:
+                    outcome = decide.failed_outcome(self._plan, message, error, attempt)
+                    raise _GivenUp(outcome) from raised
+            else:
+                return decide.outcome_of(self._plan, message, passed, self._tools.clock.now())
+        raise AssertionError("the loop returns or raises")
+
+    def _count(self, outcomes: Sequence[ProcessOutcome], committed: Sequence[str]) -> None:
+        done = set(committed)
+        for outcome in outcomes:
+            if outcome.message_id in done:
+                self._tools.meters.add(self._plan.name, outcome.state)
+                for child in outcome.children:
+                    if child.failure is not None:
+                        self._tools.meters.add(self._plan.name, child.state)
+                for word, count in outcome.tally.items():
+                    self._tools.meters.add(self._plan.name, f"tally-{word}", count)
+
+
+class _GivenUp(Exception):
+    """Carries the outcome of a message that failed out of its savepoint."""
+
+    def __init__(self, outcome: ProcessOutcome) -> None:
+        super().__init__()
+        self.outcome = outcome

@@ -1,0 +1,49 @@
+"""What those downstream are told of a reading: the record that it is read from, with what has changed."""
+
+import msgspec
+
+from clinical.records import Deed, Glucose, Status
+from ledger.book import Passed, Place
+from ledger.claims import Claim, quantity
+from ledger.rules import RULE, RULE_VERSION, Fate
+
+
+def source_of(passed: Passed) -> Place:
+    """Which record to tell: the one that it is read from, or for a withdrawn reading the one they were told."""
+    told = passed.before if passed.withdrawn else passed.now
+    assert told is not None
+    return told.place
+
+
+def told(passed: Passed, record: Glucose) -> Glucose:
+    """The record for those downstream, with our id of the reading.
+
+    A withdrawn reading keeps its value and becomes entered-in-error; a changed one says which value it replaces, and
+    is at least amended, unless the old value was preliminary.
+    """
+    if passed.withdrawn:
+        return _with(record, passed, Status.ENTERED_IN_ERROR, None)
+    before, now = passed.before, passed.now
+    assert now is not None
+    if before is None or before.withdrawn:
+        return msgspec.structs.replace(record, reading_id=passed.reading.id)
+    status = record.status
+    if status is Status.FINAL and before.status is not Status.PRELIMINARY:
+        status = Status.AMENDED
+    return _with(record, passed, status, before if quantity(before) != record.value else None)
+
+
+def _with(record: Glucose, passed: Passed, status: Status, before: Claim | None) -> Glucose:
+    if passed.withdrawn:
+        what = "withdrawn"
+    elif passed.now is not None and passed.before is not None and passed.now.identity == passed.before.identity:
+        what = Fate.CORRECTS.value if status is not Status.FINAL else Fate.UPDATES.value
+    else:
+        what = Fate.SUPERSEDES.value
+    return msgspec.structs.replace(
+        record,
+        reading_id=passed.reading.id,
+        status=status,
+        replaces_value=quantity(before) if before is not None else None,
+        done=(*record.done, Deed(rule=RULE, version=RULE_VERSION, what=what)),
+    )

@@ -1,0 +1,91 @@
+"""`identify_patient`: the source's identifier of a patient becomes our own."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Literal
+
+import msgspec
+
+from clinical.records import PatientRef, Record, encode, order_key
+from engine import sdk
+from ledger import patients
+from ledger.patients import Name
+from transformers.record_bodies import read_records
+
+
+class IdentifyPatientSettings(sdk.Settings):
+    """`if_unknown`: `review` asks a person, `hold` waits until somebody has linked the patient and replays it,
+    `register` makes a new patient."""
+
+    if_unknown: Literal["register", "review", "hold"] = "review"
+
+
+@sdk.stateful_step(
+    "identify_patient", settings=IdentifyPatientSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.RECORDS
+)
+async def identify_patient(
+    message: sdk.Message, settings: IdentifyPatientSettings, tx: sdk.Transaction
+) -> Sequence[sdk.StepOutput]:
+    """Set `patient.id` of every record from the ledger's links; a record that has one keeps it.
+
+    Output: one `records` message for each patient, its order key the patient. Records of an unknown patient are set
+    aside where others go on; if none can go on, the whole message waits.
+    """
+    records = read_records(message.body)
+    if not records:
+        return [sdk.Drop("no readings")]
+    unnamed = list(dict.fromkeys(_name(record.patient) for record in records if record.patient.id is None))
+    links = await patients.find(tx, message.tenant, unnamed) if unnamed else {}
+    unknown = [name for name in unnamed if name not in links]
+    if unknown and settings.if_unknown == "register":
+        at = sdk.to_micros(message.received_at)
+        links |= await patients.register(tx, message.tenant, unknown, sdk.new_id, at)
+        unknown = []
+    left = [(n, record) for n, record in enumerate(records) if _is_unknown(record, unknown)]
+    known = [_identified(record, links) for record in records if not _is_unknown(record, unknown)]
+    if not known:
+        raise _unknown(left[0][0], settings)
+    return [*_by_patient(message, known), *_asides(left, settings)]
+
+
+def _name(patient: PatientRef) -> Name:
+    return patient.system, patient.value
+
+
+def _is_unknown(record: Record, unknown: Sequence[Name]) -> bool:
+    return record.patient.id is None and _name(record.patient) in unknown
+
+
+def _identified(record: Record, links: Mapping[Name, str]) -> Record:
+    if record.patient.id is not None:
+        return record
+    patient = msgspec.structs.replace(record.patient, id=links[_name(record.patient)])
+    return msgspec.structs.replace(record, patient=patient)
+
+
+def _by_patient(message: sdk.Message, records: Sequence[Record]) -> Sequence[sdk.Message]:
+    def patient(record: Record) -> str:
+        return order_key(record.patient)
+
+    groups = groupby(sorted(records, key=patient), key=patient)
+    return [message.but(body=encode(list(group)), order_key=key) for key, group in groups]
+
+
+def _asides(left: Sequence[tuple[int, Record]], settings: IdentifyPatientSettings) -> Sequence[sdk.Aside]:
+    by_name: dict[Name, list[tuple[int, Record]]] = {}
+    for position, record in left:
+        by_name.setdefault(_name(record.patient), []).append((position, record))
+    return [
+        sdk.Aside(_unknown(some[0][0], settings), encode([record for _, record in some]), sdk.Shape.RECORDS)
+        for some in by_name.values()
+    ]
+
+
+def _unknown(position: int, settings: IdentifyPatientSettings) -> sdk.EngineError:
+    """Review or hold, with the remedy."""
+    word = sdk.NeedsReview if settings.if_unknown == "review" else sdk.InvalidMessage
+    return word(
+        "no patient is linked to this identifier; import the link, then release the message",
+        code="patient-not-found",
+        path=f"records[{position}].patient",
+    )

@@ -1,0 +1,197 @@
+"""`reconcile`: one true reading for each patient, moment and analyte, whichever road it came by."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Annotated, Literal
+
+import msgspec
+import orjson
+from pydantic import Field, field_validator, model_validator
+
+from clinical import units
+from clinical.records import Glucose, Road, encode, order_key
+from engine import sdk
+from ledger import keys, store
+from ledger.book import Arrival, Book
+from ledger.claims import Claim, Tolerance, claim_of
+from ledger.rules import Fate, Rules, Verdict
+from ledger.telling import source_of, told
+from transformers.record_bodies import read_records
+
+VERDICT = "review"
+"""Meta of a released copy in which a reviewer said `accept` (the new value) or `keep` (the stored one)."""
+
+_KNOWN_ALREADY = frozenset({Fate.DUPLICATE, Fate.SUPERSEDES, Fate.SUPERSEDED, Fate.OUTDATED})
+
+
+class Amount(sdk.Settings):
+    """A glucose amount, `{amount: 15, unit: mg/dL}`."""
+
+    amount: Annotated[Decimal, Field(gt=0)]
+    unit: str
+
+    @field_validator("unit")
+    @classmethod
+    def _ucum(cls, unit: str) -> str:
+        known = units.ucum(unit)
+        if known is None:
+            raise ValueError("is not a unit of glucose; write mg/dL or mmol/L")
+        return known
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> "Amount":
+        if self.amount % units.STEP[self.unit]:
+            raise ValueError(f"must be a whole number of {units.STEP[self.unit]} {self.unit}")
+        return self
+
+    @property
+    def steps(self) -> int:
+        return int(self.amount / units.STEP[self.unit])
+
+
+class SmallDifference(Amount):
+    """A difference that needs no person: `{amount: 15, unit: mg/dL, then: keep_preferred}`."""
+
+    then: Literal["keep_preferred"]
+
+
+class Disagreement(sdk.Settings):
+    """What happens when two sources give different values for one moment."""
+
+    by_less_than: SmallDifference | None = None
+    otherwise: Literal["review", "keep_preferred"] = "review"
+
+
+class ReconcileSettings(sdk.Settings):
+    """`prefer`: the roads, best first; a tie goes to the earliest received. `time_tolerance` and `value_tolerance`:
+    how far apart two sources may be and still mean one reading. `pass_on_same_value`: also tell those downstream
+    when a reading is only read from a preferred source now, with the same value within the tolerance."""
+
+    prefer: Annotated[tuple[Road, ...], Field(min_length=1)] = (Road.FHIR, Road.HL7V2, Road.CLOUD, Road.CSV)
+    correction_wins: bool = True
+    time_tolerance: sdk.Duration = 30.0
+    value_tolerance: Amount = Amount(amount=Decimal("0.1"), unit=units.MMOL_L)
+    if_they_disagree: Disagreement = Disagreement()
+    pass_on_same_value: bool = False
+
+    @field_validator("prefer")
+    @classmethod
+    def _each_once(cls, prefer: tuple[Road, ...]) -> tuple[Road, ...]:
+        if len(set(prefer)) != len(prefer):
+            raise ValueError("names a road twice")
+        return prefer
+
+    @field_validator("time_tolerance")
+    @classmethod
+    def _within_a_bucket(cls, seconds: float) -> float:
+        if not 0 <= seconds * 1000 <= keys.LARGEST_TIME_TOLERANCE:
+            raise ValueError("must be between 0s and 60s: further apart, readings of a minute-by-minute sensor merge")
+        return seconds
+
+    @field_validator("value_tolerance")
+    @classmethod
+    def _in_buckets(cls, amount: Amount) -> Amount:
+        if amount.unit != units.MMOL_L:
+            raise ValueError("is compared in mmol/L; write {amount: 0.1, unit: mmol/L}")
+        return amount
+
+    @property
+    def rules(self) -> Rules:
+        """The rules that these settings stand for."""
+        small = self.if_they_disagree.by_less_than
+        return Rules(
+            prefer=self.prefer,
+            correction_wins=self.correction_wins,
+            tolerance=Tolerance(round(self.time_tolerance * 1000), self.value_tolerance.steps),
+            agree_below=None if small is None else (small.steps, small.unit),
+            review=self.if_they_disagree.otherwise == "review",
+        )
+
+
+@sdk.stateful_step("reconcile", settings=ReconcileSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.RECORDS)
+async def reconcile(message: sdk.Message, settings: ReconcileSettings, tx: sdk.Transaction) -> Sequence[sdk.StepOutput]:
+    """Enter every record in the ledger; pass on new readings and those that changed, set conflicts aside.
+
+    Output: `records` messages, one for each patient, their readings with `reading_id`; the tally of all records in
+    the first one's meta. A Drop with the tally if there is nothing to pass on; it is a duplicate if all was known.
+    """
+    rules = settings.rules
+    received = read_records(message.body)
+    if not received:
+        return [sdk.Drop("no readings")]
+    claims = [
+        claim_of(record, message.tenant, message.id, message.origin_id, position)
+        for position, record in enumerate(received)
+    ]
+    book = Book(message.tenant, rules, sdk.new_id)
+    if await store.load(tx, book, message.id, claims):
+        return [sdk.Drop("every record of this message is in the ledger already", duplicate=True)]
+    verdict = _verdict(message)
+    for record, claim in zip(received, claims, strict=True):
+        book.arrive(record, claim, verdict=verdict)
+    await store.save(tx, book, message.id, message.origin_id, sdk.to_micros(message.received_at))
+    return [*await _passed_on(message, book, tx, same_value=settings.pass_on_same_value), *_conflicts(book)]
+
+
+def _verdict(message: sdk.Message) -> Verdict | None:
+    word = message.meta.get(VERDICT)
+    if word is None:
+        return None
+    if word not in set(Verdict):
+        raise sdk.InvalidMessage("is neither `accept` nor `keep`", code="unknown-verdict", path=f"meta.{VERDICT}")
+    return Verdict(word)
+
+
+async def _passed_on(
+    message: sdk.Message, book: Book, tx: sdk.Transaction, *, same_value: bool
+) -> Sequence[sdk.StepOutput]:
+    passed = book.passed(same_value=same_value)
+    tally = " ".join(f"{fate}={count}" for fate, count in book.tally.items())
+    if not passed:
+        known = all(arrival.fate in _KNOWN_ALREADY for arrival in book.arrivals)
+        return [sdk.Drop(f"nothing to pass on: {tally}", duplicate=known)]
+    here = {arrival.said.place: arrival.record for arrival in book.arrivals}
+    records = here | await store.records(tx, {source_of(p) for p in passed} - here.keys())
+    tell = sorted((told(p, records[source_of(p)]) for p in passed), key=_patient)
+    outputs = [
+        message.but(body=encode(list(readings)), order_key=patient) for patient, readings in groupby(tell, key=_patient)
+    ]
+    return [outputs[0].but(meta={"tally": tally}), *outputs[1:]]
+
+
+def _patient(record: Glucose) -> str:
+    return order_key(record.patient)
+
+
+def _conflicts(book: Book) -> Sequence[sdk.Aside]:
+    """Each disagreement as a part for a person, with both readings in its detail.
+
+    The part names the reading that it disagrees with: that is how it is known when it comes back from review.
+    """
+    return [_aside(arrival) for arrival in book.arrivals if arrival.fate is Fate.CONFLICT]
+
+
+def _aside(arrival: Arrival) -> sdk.Aside:
+    kept = arrival.reading.truth
+    detail = {"reading_id": arrival.reading.id, "arrived": _side(arrival.said), "kept": kept and _side(kept)}
+    error = sdk.NeedsReview(
+        "another source gives a different value for the same moment; a person decides which one is true",
+        code="readings-disagree",
+        path=f"records[{arrival.position}].value",
+        detail=orjson.dumps(detail).decode(),
+    )
+    part = msgspec.structs.replace(arrival.record, reading_id=arrival.reading.id)
+    return sdk.Aside(error, encode([part]), sdk.Shape.RECORDS)
+
+
+def _side(claim: Claim) -> dict[str, str | int]:
+    return {
+        "value": units.text_of(claim.steps, claim.unit),
+        "unit": claim.unit,
+        "effective_millis": claim.millis,
+        "road": claim.road.value,
+        "status": claim.status.value,
+        "message_id": claim.message_id,
+        "origin_id": claim.origin_id,
+    }
