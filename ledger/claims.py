@@ -33,7 +33,7 @@ class Standing(StrEnum):
     EARLIER = "earlier"
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One version of what one source says. `identity` names the record at its source, `matching` is its value in
     tenths of mmol/L. `amended`: it differs from another version that its source had called final."""
 

@@ -42,6 +42,8 @@ def has_value(obx: Segment) -> bool:
 
 def read_value(obx: Segment) -> Value:
     """The value of an OBX of type NM, SN, ST, TX or FT. Raises Hl7Error with the path inside the segment (`5`)."""
+    if not has_value(obx):
+        raise _wrong("value-missing", "has no value")
     kind = obx.leaf(VALUE_TYPE).strip().upper()
     if len(obx.repetitions(VALUE)) > 1:
         raise _wrong("several-values", "has several values; send one OBX for each")

@@ -132,11 +132,10 @@ class Connection(asyncio.Protocol):
         self._desk.gone(self)
 
     def go_on(self) -> None:
-        """There is room for one more message."""
+        """There is room again."""
         self._waiting = False
-        if not self._ending and self._read_one():
-            self._wait()
-        elif self._transport is not None:
+        self._read()
+        if not self._waiting and self._transport is not None:
             self._transport.resume_reading()
 
     def write_answers(self) -> None:

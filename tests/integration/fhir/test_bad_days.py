@@ -41,7 +41,7 @@ async def test_a_hanging_server_is_given_up_after_the_time_out(server: Simulator
 async def test_a_batch_on_a_hanging_server_is_one_time_out(server: Simulator, connect: Connect) -> None:
     server.fail(400, on=["batch"])
     server.hang(None, on=["create"])
-    results = await (await connect(timeout="100ms", batch={"up_to": 5})).send_many(writes(5))
+    results = await (await connect(timeout="500ms", batch={"up_to": 5})).send_many(writes(5))
     assert [getattr(result, "code", None) for result in results] == ["timed-out"] * 5
     assert server.counts["requests"] == 2
 
@@ -249,17 +249,16 @@ async def test_nothing_of_a_patient_reaches_a_log_or_an_exceptions_text(
                 lambda: server.fail(422, resource=said),
                 lambda: server.fail(302, headers={"Location": "https://CANARY.invalid/CANARY"}),
                 lambda: server.fail(500, resource=said),
-                lambda: server.spoil(Deed.DROP),
+                lambda: server.spoil(Deed.DROP, 2),  # aiohttp repeats a PUT once when a kept connection is closed
                 lambda: server.spoil(Deed.CUT),
                 lambda: server.spoil(Deed.RUBBISH),
                 server.hang,
             ):
                 order()  # type: ignore[no-untyped-call]
-                print(update_by, interaction, order, server.faults._orders, len(told))
                 told.append(await failure(destination, delivery))
                 order()  # type: ignore[no-untyped-call]
                 told += [repr(result) for result in await destination.send_many([delivery, a_write()])]
-        server.faults.clear()
+                server.faults.clear()
         told.append(await failure(destination, a_delivery(b"CANARY", sdk.Shape.FHIR)))
         told.append(repr(delivery))
     assert "CANARY" not in "\n".join([*told, repr(log.events), caplog.text])

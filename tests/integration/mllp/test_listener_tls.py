@@ -110,6 +110,14 @@ async def test_a_peer_that_never_shakes_hands_is_closed(authority: trustme.CA, t
         assert "tls-silence" in door.codes()
 
 
+async def test_closing_does_not_wait_for_handshakes(authority: trustme.CA, tmp_path: Path) -> None:
+    async with Door(tls=server_tls(authority, tmp_path)) as door:
+        peer = await door.peer()
+        await let_run()
+        await door.listener.close()
+        assert await peer.rest() == b""
+
+
 async def test_back_pressure_works_over_tls(authority: trustme.CA, tmp_path: Path) -> None:
     async with Door(tls=server_tls(authority, tmp_path), at_once=3) as door:
         peer = await door.peer(ssl=client_context(authority))

@@ -201,6 +201,23 @@ async def test_a_commit_byte_before_the_answer_is_passed_over() -> None:
         assert (await post.send("M1")).code == "AA"
 
 
+async def test_a_receiver_that_will_not_answer_any_more_is_not_waited_for() -> None:
+    """It stops writing, but neither reads on nor closes."""
+    release = asyncio.Event()
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        writer.write_eof()
+        await release.wait()
+        writer.close()
+
+    server = await asyncio.start_server(half, "127.0.0.1", 0)
+    async with server, Post(server.sockets[0].getsockname()[1]) as post:
+        body = oru(extra="NTE|1||" + "x" * 30_000_000)
+        await failing(post.send(body=body), sdk.Unavailable, "connection-lost")
+        release.set()
+
+
 async def test_nobody_there_is_unavailable_and_a_receiver_that_comes_back_is_found_again() -> None:
     hospital = HospitalReceiver()
     await hospital.start()

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinical.fhir.errors import FhirError
@@ -84,6 +84,7 @@ def test_the_value_is_a_json_number_with_the_digits_of_its_step(steps: int, unit
     assert b'"valueQuantity":{"value":' + digits in written
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=-100_000, max_value=100_000))
 def test_no_value_gets_artefacts_of_binary_fractions(steps: int) -> None:
     written = encode(mapped(value=Quantity(steps=steps, unit="mmol/L")))

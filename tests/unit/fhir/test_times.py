@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinical.fhir.times import date_time, instant_text
@@ -37,6 +37,7 @@ def test_offset_and_precision_are_kept(precision: str, offset: int | None, text:
     assert date_time(Instant(millis=MILLIS, how="offset", offset_minutes=offset, precision=precision)) == text
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1)),  # noqa: DTZ001 - UTC below
     st.one_of(st.none(), st.integers(min_value=-840, max_value=840)),

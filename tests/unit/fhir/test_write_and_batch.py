@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinical.fhir.identifiers import identifier_query
@@ -65,6 +65,7 @@ def test_an_update_by_id_keeps_every_digit() -> None:
     assert with_id.endswith(b'"x":6.70}')
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=30))
 def test_any_identifier_is_found_again_by_its_query(system: str, value: str) -> None:
     store = a_store()

@@ -1,0 +1,111 @@
+"""The supervisor: starts the channels, follows what operators ask for, stops everything in order."""
+
+import asyncio
+from collections.abc import Mapping
+
+from engine.brokers.naming import dispatch_queue, process_queue
+from engine.config.plan import Configuration
+from engine.model.errors import Unavailable
+from engine.runtime.channel import Channel, ChannelState
+from engine.runtime.sweeper import sweep
+from engine.runtime.tools import Tools
+
+_LOOK_SECONDS = 0.5
+_SWEEP_EVERY = 60  # looks
+
+
+class Supervisor:
+    """One engine in one process. `start`, then `run` until `stop` is called from a signal handler or a test."""
+
+    def __init__(self, configuration: Configuration, tools: Tools) -> None:
+        self.channels: Mapping[str, Channel] = {
+            name: Channel(plan, tools) for name, plan in configuration.channels.items()
+        }
+        self.tools = tools
+        self._stop = asyncio.Event()
+
+    async def start(self) -> None:
+        """Open journal and broker, find what a crash left, start the channels: destinations first, doors last."""
+        tools = self.tools
+        await tools.journal.open()
+        await tools.broker.open()
+        plans = [channel.plan for channel in self.channels.values()]
+        for plan in plans:
+            await tools.broker.declare(process_queue(plan.name))
+            for destination in plan.destinations:
+                await tools.broker.declare(dispatch_queue(plan.name, destination.name))
+        recovered = await sweep(plans, tools)
+        if recovered:
+            tools.log.info("recovered", count=recovered)
+        wanted = await tools.journal.queries.channel_commands()
+        for name, channel in self.channels.items():
+            if wanted.get(name) != ChannelState.STOPPED:
+                channel.work()
+        for name, channel in self.channels.items():
+            if wanted.get(name, ChannelState.RUNNING) == ChannelState.RUNNING:
+                channel.take()
+            await self._report(channel)
+        tools.log.info("engine_started", count=len(self.channels))
+
+    async def run(self) -> None:
+        """Until `stop`: look after channels and commands twice a second."""
+        looks = 0
+        while not self._stop.is_set():
+            try:
+                await self._look()
+                looks += 1
+                if looks % _SWEEP_EVERY == 0:
+                    await sweep(
+                        [c.plan for c in self.channels.values() if c.state is not ChannelState.STOPPED], self.tools
+                    )
+            except Unavailable as error:
+                self.tools.log.warning("journal_unavailable", code=error.code)
+            sleeping = asyncio.create_task(self.tools.clock.sleep(_LOOK_SECONDS))
+            stopping = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            sleeping.cancel()
+            stopping.cancel()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def close(self, grace_seconds: float = 20.0) -> None:
+        """Doors first, then the rest; what is in hand is finished within `grace_seconds`."""
+        self.tools.log.info("engine_stopping")
+        await asyncio.gather(*(channel.pause() for channel in self.channels.values()))
+        await asyncio.gather(*(channel.stop(grace_seconds) for channel in self.channels.values()))
+        for channel in self.channels.values():
+            try:
+                await self._report(channel)
+            except Unavailable as error:
+                self.tools.log.warning("journal_unavailable", code=error.code)
+        await self.tools.broker.close()
+        await self.tools.journal.close()
+        self.tools.log.info("engine_stopped")
+
+    async def _look(self) -> None:
+        wanted = await self.tools.journal.queries.channel_commands()
+        for name, channel in self.channels.items():
+            if channel.operator_needed:
+                # As a command, so that a restart does not try again what a person must mend first.
+                await self.tools.journal.writer.command_channel(name, ChannelState.STOPPED)
+                await channel.stop()
+                channel.asked()
+                await self._report(channel)
+            elif name in wanted and wanted[name] != channel.state:
+                await self._follow(channel, ChannelState(wanted[name]))
+
+    async def _follow(self, channel: Channel, wanted: ChannelState) -> None:
+        if wanted is ChannelState.STOPPED:
+            await channel.stop()
+        else:
+            channel.work()
+            if wanted is ChannelState.PAUSED:
+                await channel.pause()
+            else:
+                channel.take()
+        self.tools.log.info("channel_follows", channel=channel.plan.name, wanted=wanted, actual=channel.state)
+        await self._report(channel)
+
+    async def _report(self, channel: Channel) -> None:
+        await self.tools.journal.writer.report_channel(channel.plan.name, channel.state, channel.trouble)
