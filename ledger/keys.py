@@ -85,11 +85,6 @@ def minutes_near(millis: int, to_the_minute: bool, tolerance: int) -> range:
     return range(minute - before, minute + after + 1)
 
 
-def moments_near(tenant: str, patient: str, analyte: str, minutes: range) -> list[bytes]:
-    """`same_moment` of each of these minutes."""
-    return [same_moment(tenant, patient, analyte, minute) for minute in minutes]
-
-
 def readings_near(
     tenant: str, patient: str, analyte: str, minutes: range, matching: int, tolerance: int
 ) -> list[bytes]:

@@ -69,7 +69,7 @@ def decode(raw: bytes, declared: str, default: str = FALLBACK) -> tuple[str, Cha
 
     `declared` is MSH-18, its first repetition; `default` a codec.
     """
-    codec = codec_of(declared) if declared else None
+    codec = codec_of(declared[:64]) if declared else None
     if codec is None:
         first, second = Charset("utf-8", "utf-8"), Charset(default, "default")
     else:

@@ -25,7 +25,7 @@ def read_dtm(text: str) -> Written:
         if stamp.isdigit():
             try:
                 wall = datetime.fromisoformat(f"{stamp[:8]}T{stamp[8:]}")
-                return Written(_likely(wall), None if length == 14 else _plain_offset(text[14:]), "second")
+                return Written(_likely(wall), None if length == 14 else _plain_offset(text[14:]))
             except ValueError:
                 pass  # another form, or no time at all: the pattern decides
     return _read(text.strip())

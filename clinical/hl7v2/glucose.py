@@ -4,18 +4,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from clinical.codes import analyte_of, is_control_solution
-from clinical.hl7v2.delimiters import Delimiters
+from clinical.hl7v2.delimiters import NULL, Delimiters
 from clinical.hl7v2.dtm import offset_of
 from clinical.hl7v2.errors import Hl7Error
 from clinical.hl7v2.identity import sender_of, source_id, version_of
 from clinical.hl7v2.message import Message
 from clinical.hl7v2.oru import Observation, Order, PatientResult, patient_results
 from clinical.hl7v2.patient import patient_of
+from clinical.hl7v2.remember import remember_short
 from clinical.hl7v2.segment import Segment, leaf_of
 from clinical.hl7v2.status import REPLACES, no_result, status_of
 from clinical.hl7v2.times import Clock, Series, Time, Twice, time_of
@@ -265,7 +265,7 @@ def _codings(obx: Segment) -> _Codings:
     return _coded(obx.raw(3), obx.delimiters, obx.codec)
 
 
-@lru_cache(maxsize=4096)
+@remember_short(maxsize=4096)
 def _coded(field_text: str, delimiters: Delimiters, codec: str) -> _Codings:
     parts = [leaf_of(field_text, delimiters, codec, component).strip() for component in (1, 3, 4, 6)]
     pairs = tuple(pair for pair in ((parts[0], parts[1]), (parts[2], parts[3])) if pair[0])
@@ -295,7 +295,7 @@ def _device(obx: Segment) -> Device | None:
     return _equipment(field_text, obx.delimiters, obx.codec) if (field_text := obx.raw(18)) else None
 
 
-@lru_cache(maxsize=1024)
+@remember_short(maxsize=1024)
 def _equipment(field_text: str, delimiters: Delimiters, codec: str) -> Device | None:
     first = field_text.split(delimiters.signs[0], 1)[0]
     entity, namespace, universal = (leaf_of(first, delimiters, codec, component).strip() for component in (1, 2, 3))
@@ -308,7 +308,7 @@ def _notes(observation: Observation) -> tuple[str, ...]:
         text
         for segment in observation.notes
         for repetition in segment.repetitions(3)
-        if (text := segment.leaf_of(repetition).strip()) and text != '""'
+        if (text := segment.delimiters.unescaped(repetition, segment.codec).strip()) and text != NULL
     )
 
 

@@ -52,9 +52,10 @@ def header(raw: bytes) -> Header:
     if have < 18:
         fields += _EMPTY[have:]
     chars = fields[1]
+    kind = fields[8]
     charset = fields[17]
     if charset and codec == "utf-8":
-        codec = _codec(charset)
+        codec = _codec(charset[:64])
     return Header(
         sep,
         chars,
@@ -63,7 +64,7 @@ def header(raw: bytes) -> Header:
         fields[4],
         fields[5],
         fields[6],
-        _usual_type(fields[8]) if chars == "^~\\&" and sep == "|" else _type(fields[8], sep, chars),
+        _usual_type(kind) if chars == "^~\\&" and sep == "|" and len(kind) < 64 else _type(kind, sep, chars),
         fields[9],
         fields[10],
         fields[11],
@@ -100,7 +101,6 @@ def end_of_first_segment(raw: bytes, start: int) -> int:
     return end if end >= 0 else len(raw)
 
 
-@lru_cache(maxsize=1024)
 def _type(text: str, field_sep: str, encoding_chars: str) -> str:
     """MSH-9 as `ORU^R01`: its first two components. Raises Hl7Error if the separators cannot be used."""
     parts = text.split(Delimiters.of(field_sep, encoding_chars).component)
@@ -109,7 +109,7 @@ def _type(text: str, field_sep: str, encoding_chars: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _usual_type(text: str) -> str:
-    """The same with the separators that nearly everybody uses; two arguments less to hash on a hot path."""
+    """The same with the separators that nearly everybody uses, remembered: a hot path."""
     return _type(text, "|", "^~\\&")
 
 

@@ -54,8 +54,11 @@ class Segment:
     def leaf(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """The value of one leaf, un-escaped. A part without further parts is its own first part."""
         fields = self._fields or self.fields
-        if field >= len(fields) or not (text := fields[field]):
+        if field >= len(fields):
             return ""
+        text = fields[field]
+        if text.isalnum():  # then there is no separator and no escape in it
+            return text if component == subcomponent == repetition == 1 else ""
         sep = self.delimiters.signs[0]
         if sep in text:
             parts = text.split(sep)
@@ -131,7 +134,7 @@ def leaf_of(text: str, delimiters: Delimiters, codec: str, component: int = 1, s
     """The value of one leaf of one repetition, un-escaped."""
     _, component_sep, subcomponent_sep, escape = delimiters.signs
     if component_sep in text:
-        text = _nth(text, component_sep, component)
+        text = text.partition(component_sep)[0] if component == 1 else _nth(text, component_sep, component)
     elif component > 1:
         return ""
     if subcomponent_sep in text:

@@ -5,11 +5,11 @@ A number stands alone: text beside it, several values, ranges and ratios are ref
 
 import re
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from clinical.hl7v2.delimiters import NULL, Delimiters
 from clinical.hl7v2.errors import Hl7Error
+from clinical.hl7v2.remember import remember_short
 from clinical.hl7v2.segment import Segment, leaf_of
 from clinical.records import Detection
 from clinical.units import ucum
@@ -107,7 +107,7 @@ def read_unit(obx: Segment) -> Unit:
     return _unit(obx.raw(UNITS), obx.delimiters, obx.codec)
 
 
-@lru_cache(maxsize=1024)
+@remember_short(maxsize=1024)
 def _unit(field: str, delimiters: Delimiters, codec: str) -> Unit:
     parts = [leaf_of(field, delimiters, codec, component).strip() for component in (1, 2, 4, 5)]
     sent = next((part for part in parts if part and part != NULL), "")

@@ -130,12 +130,12 @@ def _misfit(spot: _Spot, *, in_list: bool) -> Explanation:
         return spot.here("E102", "something stands after the end of a value; put the whole value in quotes")
     beside = spot.since_column + 1
     if not in_list:
-        text = f"starts in column {spot.column + 1}, where no block above starts; keys of one block start in the same column"
+        text = f"starts in column {spot.column + 1}, but no block above does; keys of one block start together"
         return spot.here("E104", text)
     if spot.text.lstrip().startswith("-"):
         where = f"column {beside} (line {spot.since_line + 1})"
         return spot.here("E104", f"this list item starts in column {spot.column + 1}, but its list in {where}")
-    text = f"is no `- item` of the list that starts on line {spot.since_line + 1}; begin it with `- `, or move it left or right"
+    text = f"is no `- item` of the list on line {spot.since_line + 1}; begin it with `- `, or move it left or right"
     return spot.here("E104", text)
 
 
@@ -145,7 +145,8 @@ def _sign(spot: _Spot) -> str:
 
 def _quoted(spot: _Spot) -> str:
     rest = spot.lines[spot.since_line][spot.since_column :]
-    return f'"{re.split(r" #|[,}\]]", rest)[0].strip()}"'
+    word = re.split(r" #|[,}\]]", rest)[0].strip()
+    return f'"{word}"'
 
 
 def _indent(line: str) -> int:

@@ -39,15 +39,22 @@ _FLOAT: Final = re.compile(
 class ScalarNode:
     """A single value. `text` is as written, `value` what it means; `quoted` if it stands in quotes or a block.
 
-    `unresolved`: its `${...}` could not be put in. That is reported already, so nobody else complains about it.
+    `written`: how it read before something was put in for its `${...}`. `unresolved`: nothing could be put in. That
+    is reported already, so nobody else complains about it.
     """
 
     place: Place
     text: str
     value: Value
     quoted: bool = False
+    written: str | None = None
     unresolved: bool = False
     weight: int = 1
+
+    @property
+    def shown(self) -> str:
+        """The text as it may be shown: as written, so that no value of the environment gets into a message."""
+        return self.text if self.written is None else self.written
 
 
 @dataclass(slots=True)
@@ -198,7 +205,7 @@ class _Composer:
     def _node(self, event: Any, depth: int) -> Node:
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
-            return self._aliased(event.anchor, place)
+            return self._aliased(str(event.anchor), place)
         if depth > MAX_DEPTH:
             raise _Stop("E106", place, f"nested more than {MAX_DEPTH} levels deep")
         if event.tag is not None:

@@ -134,6 +134,10 @@ class Writer(Protocol):
         """Put held, deferred or reviewed copies back on the road, in place, with fresh attempts."""
         ...
 
+    async def add_operation(self, row: Sequence[Any]) -> None:
+        """Write down what a person did: id, at (µs), who, verb, reason, touched (JSON)."""
+        ...
+
 
 class Queries(Protocol):
     """Reading the journal."""
@@ -160,6 +164,10 @@ class Queries(Protocol):
 
     async def channel_commands(self) -> Mapping[str, str]:
         """Channel → what an operator wants of it, where one has said so."""
+        ...
+
+    async def all(self, statement: Any) -> Sequence[Any]:
+        """Rows of a SQLAlchemy select of the caller's own: for audits and people."""
         ...
 
     async def row(self, table: str, id_: str) -> Mapping[str, Any] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, Table, func, select
+from sqlalchemy import Table, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,7 +17,7 @@ from engine.model.message import Message, Shape
 from engine.model.states import DELIVERIES_IN_FLIGHT, MESSAGES_IN_FLIGHT
 
 _m, _d = tables.message.c, tables.delivery.c
-_MESSAGE = select(
+MESSAGE = select(
     _m.id,
     _m.channel,
     _m.shape,
@@ -46,7 +46,7 @@ _DELIVERY = select(
 
 
 def to_message(row: Any) -> Message:
-    """A row of `_MESSAGE` as the value it was."""
+    """A row of `MESSAGE` as the value it was."""
     return Message(
         id=row[0],
         channel=row[1],
@@ -84,7 +84,7 @@ class JournalQueries:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def all(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+    async def all(self, statement: Any) -> Sequence[Any]:
         """Run a query of the caller's own: for the CLI and the console. Raises Unavailable."""
         try:
             async with self._engine.connect() as connection:
@@ -94,7 +94,7 @@ class JournalQueries:
             raise journal_error(error) from None
 
     async def pending(self, ids: Sequence[str]) -> Sequence[Message]:
-        rows = await self.all(_MESSAGE.where(_m.id.in_(ids), _m.state.in_(MESSAGES_IN_FLIGHT)).order_by(_m.id))
+        rows = await self.all(MESSAGE.where(_m.id.in_(ids), _m.state.in_(MESSAGES_IN_FLIGHT)).order_by(_m.id))
         return [to_message(row) for row in rows]
 
     async def pending_deliveries(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
@@ -151,8 +151,3 @@ class JournalQueries:
         source: Table = {"message": tables.message, "delivery": tables.delivery}[table]
         rows = await self.all(select(source).where(source.c.id == id_))
         return dict(rows[0]._mapping) if rows else None
-
-    async def counts(self, table: Table, *by: str) -> list[tuple[Any, ...]]:
-        """Rows of a table counted by these columns: `(…columns, count)`."""
-        columns = [table.c[name] for name in by]
-        return [tuple(row) for row in await self.all(select(*columns, func.count()).group_by(*columns))]

@@ -139,13 +139,14 @@ class Dispatch:
     async def _deliver(self, batch: Sequence[Waiting]) -> None:
         try:
             results = await self._send([waiting.pending.delivery for waiting in batch])
-            await self._settle(batch, results)
         except NeedsOperator as error:  # what is in hand is not settled: it comes again when the channel goes on
             self._needs_operator = error
             self.stop()
+            return
         finally:
-            self._slots.release()
-            self._changed.set()
+            self._slots.release()  # a slot is a call: committing its outcome holds up its lane only
+        await self._settle(batch, results)
+        self._changed.set()
 
     async def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer | EngineError]:
         try:

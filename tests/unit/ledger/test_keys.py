@@ -111,4 +111,3 @@ def test_buckets_alone_would_split_true_pairs() -> None:
 def test_the_neighbours_of_a_reading_are_minutes_times_values() -> None:
     near = keys.readings_near(*PATIENT, range(9, 11), 101, 1)
     assert set(near) == {keys.same_reading(*PATIENT, m, v) for m in (9, 10) for v in (100, 101, 102)}
-    assert keys.moments_near(*PATIENT, range(9, 11)) == [keys.same_moment(*PATIENT, m) for m in (9, 10)]

@@ -70,9 +70,11 @@ def test_the_message_for_a_patient_is_kept_in_order_by_the_patient() -> None:
 
 
 def test_notes_after_a_result_belong_to_it() -> None:
-    raw = message(MSH, PID, OBR, "NTE|1||lot", obx(1), "NTE|1|L|fasting \\T\\ rested~twice", "NTE|2||", obx(2, sub="2"))
+    raw = message(
+        MSH, PID, OBR, "NTE|1||lot", obx(1), "NTE|1|L|fasting \\T\\ rested ^ calm~twice", "NTE|2||", obx(2, sub="2")
+    )
     first, second = readings(run(raw))
-    assert (first.notes, second.notes) == (("fasting & rested", "twice"), ())
+    assert (first.notes, second.notes) == (("fasting & rested ^ calm", "twice"), ())
 
 
 @pytest.mark.parametrize(

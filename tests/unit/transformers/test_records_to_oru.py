@@ -68,7 +68,8 @@ def test_a_reading_is_written_with_the_guides_code_its_unit_and_its_time_with_of
     glucose = "99504-3^Glucose [Mass/volume] in Interstitial fluid^LN"
     control_id, order = message.get("MSH-10"), message.get("OBR-3.1")
     assert message.raw.decode().split("\r") == [
-        f"MSH|^~\\&|ISLET|HUB^1.2.3^ISO|EHR|STM|20261120101500+0000||ORU^R01^ORU_R01|{control_id}|P|2.5.1||||||UNICODE UTF-8",
+        "MSH|^~\\&|ISLET|HUB^1.2.3^ISO|EHR|STM|20261120101500+0000||ORU^R01^ORU_R01|"
+        f"{control_id}|P|2.5.1||||||UNICODE UTF-8",
         "PID|1||MRN1^^^STM^MR||^^^^^^U",
         f"OBR|1||{order}^ISLET|{glucose}|||20261120100000+0000|||||||||||||||20261120101500+0000|||F",
         f"OBX|1|NM|{glucose}|20261120100000|182|mg/dL^mg/dL^UCUM|||||F|||20261120100000+0000||||SN1^Dexcom",

@@ -1,0 +1,119 @@
+"""The `islet` command: every verb, in the order in which people meet them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli import audit, channel, db, messages, patients, replay, run
+from engine.cli.options import Project, fail
+
+app = typer.Typer(
+    name="islet",
+    help="An integration engine for diabetes data: HL7 v2 and CGM feeds in, reconciled FHIR out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with local values could show patients' data
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="Play for about this long.")] = None,
+) -> None:
+    """See data flow: simulated CGM cloud, hospital and FHIR server, and an engine between them."""
+    import asyncio
+
+    from engine.cli.demo import run_demo
+
+    raise typer.Exit(asyncio.run(run_demo(keep, seconds)))
+
+
+@app.command()
+def check(project: Project = None, json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Print every problem of every channel file and of routes.yaml."""
+    from engine.cli.check import check as run_check
+    from engine.cli.compose import project_root
+
+    raise typer.Exit(run_check(project_root(project), json))
+
+
+@app.command()
+def test(channels: Annotated[list[str] | None, typer.Argument()] = None, project: Project = None) -> None:
+    """Run the NAME.test.yaml of all channels, or of those named."""
+    from engine.cli.compose import project_root
+    from engine.cli.test import run_tests
+
+    raise typer.Exit(run_tests(project_root(project), channels or []))
+
+
+@app.command("try")
+def try_(
+    channel: str, sample: Annotated[Path, typer.Argument(exists=True, dir_okay=False)], project: Project = None
+) -> None:
+    """Send one sample file through a channel and show what each step makes of it. Nothing is sent or stored."""
+    from engine.cli.compose import project_root
+    from engine.cli.try_ import try_channel
+
+    raise typer.Exit(try_channel(project_root(project), channel, sample))
+
+
+app.command("run")(run.run)
+app.command("replay")(replay.replay)
+app.add_typer(messages.app, name="messages")
+app.add_typer(channel.app, name="channel")
+app.add_typer(audit.app, name="audit")
+app.add_typer(patients.app, name="patients")
+app.add_typer(db.app, name="db")
+
+new_app = typer.Typer(help="Start something new from a template that runs.", no_args_is_help=True)
+app.add_typer(new_app, name="new")
+
+
+@new_app.callback()
+def new() -> None:
+    """Start something new from a template that runs."""
+
+
+@new_app.command("transformer")
+def new_transformer(name: str, folder: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path()) -> None:
+    """Write a transformer and its test, both of which run at once."""
+    from engine.cli.new import new_transformer as write
+
+    raise typer.Exit(write(name, folder))
+
+
+bench_app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+
+
+@bench_app.command("mllp")
+def bench_mllp(
+    seconds: Annotated[float, typer.Option(help="For each number of connections.")] = 10.0,
+    connections: Annotated[str, typer.Option(help="Numbers of connections, with commas.")] = "1,8,32",
+) -> None:
+    """MLLP in, durable journal, filter, transformer, HTTP out: messages per second and ACK times."""
+    from engine.cli.bench import mllp
+
+    try:
+        numbers = tuple(int(number) for number in connections.split(","))
+    except ValueError:
+        raise fail("--connections takes whole numbers with commas, such as 1,8,32", 2) from None
+    mllp.run(seconds, numbers)
+
+
+@bench_app.command("parse")
+def bench_parse(seconds: Annotated[float, typer.Option(help="For each reader.")] = 2.0) -> None:
+    """HL7 v2 readers side by side."""
+    from engine.cli.bench import parse
+
+    parse.run(seconds)
+
+
+@bench_app.command("reconcile")
+def bench_reconcile(rows: Annotated[int, typer.Option(help="Readings in the table.")] = 1_000_000) -> None:
+    """Reconciliation keys per second against a filled table."""
+    from engine.cli.bench import reconcile
+
+    reconcile.run(rows)

@@ -1,0 +1,130 @@
+"""The books: every copy of every message is in exactly one state, and nothing is unaccounted for (law 5).
+
+A message that was transformed has become its outputs: children in other channels, parts set aside, deliveries. The
+copies that are left, its leaves, are counted: what came in plus what was multiplied must be what is in the states.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, or_, select
+
+from engine.contracts.journal import Queries
+from engine.journal import tables
+from engine.model.states import DELIVERIES_IN_FLIGHT, MESSAGES_IN_FLIGHT, DeliveryState, MessageState
+
+_m, _d = tables.message.c, tables.delivery.c
+WORDS = ("delivered", "filtered", "duplicate", "held", "deferred", "in review", "in flight")
+"""What a copy can have come to, in the order of the books' equation."""
+
+_MESSAGE_WORD = {
+    MessageState.RECEIVED: "in flight",
+    MessageState.FILTERED: "filtered",
+    MessageState.DUPLICATE: "duplicate",
+    MessageState.HELD: "held",
+    MessageState.DEFERRED: "deferred",
+    MessageState.REVIEW: "in review",
+}
+_DELIVERY_WORD = {
+    DeliveryState.QUEUED: "in flight",
+    DeliveryState.RETRY: "in flight",
+    DeliveryState.SENT: "delivered",
+    DeliveryState.HELD: "held",
+    DeliveryState.DEFERRED: "deferred",
+    DeliveryState.REVIEW: "in review",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """`received` copies from outside (and replays), `multiplied` by fan-out, `copies` by word.
+
+    `problems` says in words what does not add up; each names ids where there are some.
+    """
+
+    received: int
+    multiplied: int
+    copies: Mapping[str, int]
+    channels: Mapping[str, Mapping[str, int]]
+    problems: Sequence[str]
+
+    @property
+    def balance(self) -> bool:
+        return not self.problems and self.received + self.multiplied == sum(self.copies.values())
+
+
+async def books(queries: Queries) -> Books:
+    """Count the journal. Reads everything once; for an audit, not for a dashboard."""
+    copies: Counter[str] = Counter()
+    channels: dict[str, Counter[str]] = {}
+    problems: list[str] = []
+    for channel, state, count in await _counts(queries, _m):
+        row = channels.setdefault(channel, Counter())
+        row["received"] += count
+        if state in _MESSAGE_WORD:
+            copies[_MESSAGE_WORD[MessageState(state)]] += count
+            row[_MESSAGE_WORD[MessageState(state)]] += count
+        elif state != MessageState.TRANSFORMED:
+            problems.append(f"{count} messages of {channel} are in a state there is not: {state}")
+    for channel, state, count in await _counts(queries, _d):
+        if state in _DELIVERY_WORD:
+            copies[_DELIVERY_WORD[DeliveryState(state)]] += count
+            channels.setdefault(channel, Counter())[_DELIVERY_WORD[DeliveryState(state)]] += count
+        else:
+            problems.append(f"{count} deliveries of {channel} are in a state there is not: {state}")
+    roots = await _number(queries, select(func.count()).select_from(tables.message).where(_m.parent_id.is_(None)))
+    grown = await _number(
+        queries, select(func.coalesce(func.sum(_m.fanout - 1), 0)).where(_m.state == MessageState.TRANSFORMED)
+    )
+    problems += await _family_problems(queries)
+    problems += await _delivery_problems(queries)
+    return Books(roots, grown, {word: copies[word] for word in WORDS}, channels, problems)
+
+
+async def _counts(queries: Queries, columns: Any) -> Sequence[Any]:
+    statement = select(columns.channel, columns.state, func.count()).group_by(columns.channel, columns.state)
+    return await queries.all(statement)
+
+
+async def _number(queries: Queries, statement: object) -> int:
+    rows = await queries.all(statement)
+    return int(rows[0][0])
+
+
+async def _family_problems(queries: Queries) -> list[str]:
+    """Each transformed message must have just the children and deliveries that its outcome made."""
+    child = tables.message.alias("child")
+    children = select(func.count()).where(child.c.parent_id == _m.id).scalar_subquery()
+    deliveries = select(func.count()).where(_d.message_id == _m.id).scalar_subquery()
+    rows = await queries.all(
+        select(_m.id, _m.fanout, children + deliveries).where(
+            _m.state == MessageState.TRANSFORMED, or_(_m.fanout < 1, _m.fanout != children + deliveries)
+        )
+    )
+    found = [f"message {row[0]} became {row[1]} copies, {row[2]} are there" for row in rows]
+    parent = tables.message.alias("parent")
+    orphans = await queries.all(
+        select(_m.id)
+        .outerjoin(parent, parent.c.id == _m.parent_id)
+        .where(_m.parent_id.is_not(None), or_(parent.c.id.is_(None), parent.c.state != MessageState.TRANSFORMED))
+    )
+    return found + [f"message {row[0]} has no parent that made it" for row in orphans]
+
+
+async def _delivery_problems(queries: Queries) -> list[str]:
+    rows = await queries.all(select(_d.id).where(_d.state == DeliveryState.SENT, _d.answer_code.is_(None)))
+    return [f"delivery {row[0]} is sent, but nobody answered" for row in rows]
+
+
+async def finished(queries: Queries, origin_id: str) -> bool:
+    """Is everything that came from this message at its end? Silence is never success (law 7)."""
+    waiting = await queries.all(
+        select(_m.id).where(_m.origin_id == origin_id, _m.state.in_(MESSAGES_IN_FLIGHT)).limit(1)
+    )
+    sending = await queries.all(
+        select(_d.id).where(_d.origin_id == origin_id, _d.state.in_(DELIVERIES_IN_FLIGHT)).limit(1)
+    )
+    known = await queries.row("message", origin_id)
+    return known is not None and not waiting and not sending
