@@ -39,8 +39,8 @@ def check(project: Project = None, json: Annotated[bool, typer.Option("--json")]
     raise typer.Exit(run_check(project_root(project), json))
 
 
-@app.command()
-def test(channels: Annotated[list[str] | None, typer.Argument()] = None, project: Project = None) -> None:
+@app.command("test")
+def test_(channels: Annotated[list[str] | None, typer.Argument()] = None, project: Project = None) -> None:
     """Run the NAME.test.yaml of all channels, or of those named."""
     from engine.cli.compose import project_root
     from engine.cli.test import run_tests

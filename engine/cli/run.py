@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -17,6 +18,8 @@ from engine.journal.lock import StoreInUse, own_store
 from engine.journal.migrate import current_and_newest, upgrade_sqlite
 from engine.journal.sqlite import sync_engine
 from engine.observability.logging import configure
+
+T = TypeVar("T")
 
 
 def run(
@@ -65,11 +68,10 @@ async def serve(configuration: Configuration, store: Path, grace: float) -> None
         await supervisor.close(grace)
 
 
-def uvloop_run(main: object) -> None:
+def uvloop_run(main: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where there is one: it takes a third off the engine's CPU time."""
     try:
         import uvloop
     except ImportError:  # no wheel for this platform
-        asyncio.run(main)  # type: ignore[arg-type]
-    else:
-        uvloop.run(main)
+        return asyncio.run(main)
+    return uvloop.run(main)  # type: ignore[no-any-return]

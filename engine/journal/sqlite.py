@@ -23,6 +23,7 @@ def _pragmas(connection: Any, _record: Any) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",  # a commit that returns survives a power cut; sharing commits makes it cheap
         "busy_timeout = 5000",
+        "wal_autocheckpoint = 10000",  # pages; checkpoints cost more than a longer log
         "foreign_keys = ON",
         "cache_size = -65536",
         "temp_store = MEMORY",

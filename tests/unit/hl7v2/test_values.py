@@ -115,3 +115,10 @@ def test_an_empty_and_a_deleted_value_are_no_values() -> None:
         False,
         False,
     ]
+
+
+def test_long_fields_are_read_without_being_remembered() -> None:
+    field = "mg/dL^" + "x" * 100_000
+    assert read_unit(segment("NM", "1", field)).ucum == "mg/dL"
+    with pytest.raises(Hl7Error):
+        read_unit(segment("NM", "1", "x" * 100_000))

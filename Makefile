@@ -1,0 +1,43 @@
+# Every target makes its own virtual environment; nothing is installed outside of this folder.
+PYTHON ?= python3
+SHELL := /bin/bash
+RUNTIME := .venv-run
+DEV := .venv
+
+.PHONY: demo test lint types contracts bench clean lock
+
+demo: $(RUNTIME)/.ready ## see data flow, end to end
+	$(RUNTIME)/bin/islet demo
+
+test: $(DEV)/.ready ## every test
+	$(DEV)/bin/python -m pytest -q $(TESTS)
+
+lint: $(DEV)/.ready
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+
+types: $(DEV)/.ready
+	$(DEV)/bin/mypy
+
+contracts: $(DEV)/.ready
+	$(DEV)/bin/lint-imports
+
+bench: $(DEV)/.ready ## figures of this machine; see docs/benchmarks.md
+	$(DEV)/bin/islet bench mllp
+	$(DEV)/bin/islet bench parse
+	$(DEV)/bin/islet bench reconcile
+
+$(RUNTIME)/.ready: requirements.lock pyproject.toml scripts/venv
+	PYTHON=$(PYTHON) scripts/venv $(RUNTIME) requirements.lock
+
+$(DEV)/.ready: requirements-dev.lock pyproject.toml scripts/venv
+	PYTHON=$(PYTHON) scripts/venv $(DEV) requirements-dev.lock
+
+lock: $(DEV)/.ready ## new versions with hashes, no addresses; needs uv
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
+	  pyproject.toml --group build -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q \
+	  pyproject.toml --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(RUNTIME) $(DEV) var dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
