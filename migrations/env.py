@@ -1,9 +1,9 @@
 """Alembic's environment: the engine hands over the connection; there is no URL in a file."""
 
 from alembic import context
-from ledger.tables import metadata as ledger_metadata
 
 from engine.journal.tables import metadata as journal_metadata
+from ledger.tables import metadata as ledger_metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -40,7 +40,7 @@ def check(project: Project = None, json: Annotated[bool, typer.Option("--json")]
 
 
 @app.command("test")
-def test_(channels: Annotated[list[str] | None, typer.Argument()] = None, project: Project = None) -> None:
+def run_channel_tests(channels: Annotated[list[str] | None, typer.Argument()] = None, project: Project = None) -> None:
     """Run the NAME.test.yaml of all channels, or of those named."""
     from engine.cli.compose import project_root
     from engine.cli.test import run_tests

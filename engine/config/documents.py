@@ -1,5 +1,7 @@
 """What the engine's own keys in YAML may say. Plugins' settings stand beside them and are checked by the plugins."""
 
+import re
+from dataclasses import fields
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,7 @@ NAME_PATTERN: Final = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
 
 
 def _name(value: str) -> str:
-    if not value.replace("_", "-").replace("-", "x").isalnum() or value != value.lower() or not value.isascii():
+    if not re.fullmatch(NAME_PATTERN, value):
         raise ValueError("must be small letters and digits with - between words, such as stm-oru-in")
     return value
 
@@ -33,6 +35,7 @@ class Document(BaseModel):
 
 
 _RETRY: Final = RetryPolicy()
+_PLAN: Final[dict[str, Any]] = {field.name: field.default for field in fields(DestinationPlan)}
 
 
 def _share(value: object) -> object:
@@ -58,10 +61,8 @@ class Retry(Document):
 class CircuitBreaker(Document):
     """When to leave a destination alone for a while."""
 
-    failures: int = Field(DestinationPlan.breaker_failures, ge=1, description="Failed calls in a row that open it")
-    try_again_in: Duration = Field(
-        DestinationPlan.breaker_rest_seconds, gt=0, description="Rest before one call is tried"
-    )
+    failures: int = Field(_PLAN["breaker_failures"], ge=1, description="Failed calls in a row that open it")
+    try_again_in: Duration = Field(_PLAN["breaker_rest_seconds"], gt=0, description="Rest before one call is tried")
 
 
 class ChannelKeys(Document):
@@ -99,7 +100,7 @@ class DestinationKeys(Document):
     name: Name = Field(description="How people and the journal call it", examples=["stm-ehr"])
     retry: Retry = Retry()
     circuit_breaker: CircuitBreaker = CircuitBreaker()
-    at_once: int = Field(DestinationPlan.at_once, ge=1, le=1000, description="Calls at the same time at most")
+    at_once: int = Field(_PLAN["at_once"], ge=1, le=1000, description="Calls at the same time at most")
     in_order: bool = Field(True, description="Keep one patient's messages in order, one after the other")
 
 
@@ -113,7 +114,7 @@ class Capability(Document):
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (OSError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"`{value}` is not an IANA time zone; write one such as Europe/Dublin") from error
     return value
 

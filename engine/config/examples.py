@@ -28,6 +28,11 @@ def schema_of(model: type[BaseModel]) -> Schema:
     return model.model_json_schema(schema_generator=LenientSchema)
 
 
+def keys_of(model: type[BaseModel]) -> frozenset[str]:
+    """The keys that a block of this model may have, as they are written in YAML."""
+    return frozenset(info.alias or name for name, info in model.model_fields.items())
+
+
 class SchemaAt:
     """The part of a model's schema at a place of its document."""
 

@@ -57,6 +57,8 @@ class ChannelPlan:
     """Channels that `routes.yaml` feeds from this one."""
     site: str | None = None
     tenant: str = "default"
+    owner: str | None = None
+    """Whom to ask about it."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """For failures inside `process` (a store that is away); destinations have their own."""
     when_it_fails: str = "hold"

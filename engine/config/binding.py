@@ -1,0 +1,166 @@
+"""From `type:` and the keys beside it to a plugin with its settings."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.config.examples import keys_of
+from engine.config.names import hint, suggest, there_are
+from engine.config.plan import Bound
+from engine.config.problems import Place, Report, join
+from engine.config.tree import MapNode, Node, ScalarNode
+from engine.config.validate import Surroundings, validate
+from engine.model.message import Shape
+from engine.model.settings import Secret, Settings, SettingsContext, Table
+from engine.plugins.plugin import Plugin
+from engine.plugins.registry import Registry
+
+_TYPE = frozenset({"type"})
+
+
+class Noted(Mapping[str, Table]):
+    """Tables that remember which of them were asked for, so that a channel's version covers them."""
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = tables
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Table:
+        table = self._tables[name]
+        self.asked.add(name)
+        return table
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One plugin in a channel: what it is and where it is written. `bound` is None if its settings have problems."""
+
+    plugin: Plugin[Any]
+    bound: Bound | None
+    place: Place
+    path: str
+
+    @property
+    def emits(self) -> Shape | None:
+        """The shape it gives; None: the one it was given, or not known."""
+        told = getattr(self.bound.settings, "emitted_shape", None) if self.bound else None
+        shape = told() if told else self.plugin.emits
+        return shape if isinstance(shape, Shape) else None
+
+    @property
+    def claims(self) -> list[str]:
+        """What it wants for itself alone, such as `tcp port 2575`."""
+        told = getattr(self.bound.settings, "claims", None) if self.bound else None
+        return list(told()) if told else []
+
+
+@dataclass(frozen=True, slots=True)
+class Binder:
+    """Finds plugins and checks their settings, for one channel."""
+
+    registry: Registry
+    context: SettingsContext
+    report: Report
+    elsewhere: Callable[[str], str | None] = field(default=lambda _: None)
+    """What to say of a key that belongs to the channel and not to a plugin; None if it does not."""
+
+    def part(
+        self, place: str, node: Node, at: str, around: type[BaseModel] | None = None, name: str = ""
+    ) -> Part | None:
+        """The plugin that a block names. `place` as in the registry; the keys of `around` are not the plugin's."""
+        block = self.block(place, node, at)
+        plugin = self.plugin(place, block, at) if block else None
+        if block is None or plugin is None:
+            return None
+        taken = (keys_of(around) if around else frozenset()) | _TYPE
+        clash = min(taken & keys_of(plugin.settings), default=None)
+        if clash is not None:
+            text = f"the plugin has a setting `{clash}`, which is the engine's own key here; its author must rename it"
+            self.report.add("E210", block.place, at, text)
+            return None
+        surroundings = Surroundings(also=taken, elsewhere=self.elsewhere)
+        own = block.only(taken, without=True)
+        settings = validate(plugin.settings, own, at, self.report, self.context, surroundings)
+        bound = None
+        if settings is not None:
+            self._warn_of_secrets(settings, own, at)
+            bound = Bound(name or plugin.name, plugin, settings)
+        return Part(plugin, bound, block.entries["type"].value.place, at)
+
+    def block(self, place: str, node: Node, at: str) -> MapNode | None:
+        """The block itself, if it is one."""
+        if isinstance(node, MapNode):
+            return node
+        if isinstance(node, ScalarNode) and node.value is not None:
+            text = f"must be a block that begins with a type; write `type: {node.shown}` on a line of its own"
+        else:
+            text = f"must be a block that begins with `type: ...`; {there_are(self.registry.names(place))}"
+        self.report.add("E203", node.place, at, text)
+        return None
+
+    def plugin(self, place: str, block: MapNode, at: str) -> Plugin[Any] | None:
+        """The plugin that the block's `type` names."""
+        names = self.registry.names(place)
+        known = [*names, "channel"] if place == "source" else names
+        type_ = block.get("type")
+        if type_ is None:
+            typo = next((entry.key for key, entry in block.entries.items() if suggest(key, ["type"])), None)
+            if typo is not None:
+                self.report.add("E201", typo.place, join(at, typo.text), "unknown key; did you mean `type`?")
+            else:
+                self.report.add(
+                    "E202", block.place, join(at, "type"), f"is missing; write `type: ...`; {there_are(known)}"
+                )
+            return None
+        if isinstance(type_, ScalarNode) and type_.unresolved:
+            return None
+        word = type_.text if isinstance(type_, ScalarNode) else ""
+        found = self.registry.get(place, word)
+        if found is None:
+            text = f"there is no {place} type `{word}`; {hint(word, known)}"
+            self.report.add("E206", type_.place, join(at, "type"), text + self._other_place(place, word))
+        return found
+
+    def _other_place(self, place: str, word: str) -> str:
+        others = [other for other in ("source", "filter", "transform", "destination") if other != place]
+        found = [other for other in others if self.registry.get(other, word)]
+        return f" (`{word}` is a {found[0]} type)" if found else ""
+
+    def _warn_of_secrets(self, settings: Settings, node: MapNode, at: str) -> None:
+        for secret, place, path in _secrets(settings, node, node.place, at):
+            if not secret.known():
+                text = f"secret `{secret.secret}` has no value here; set {secret.where()} where the engine runs"
+                self.report.add("W208", place, path, text)
+
+
+def _secrets(value: object, node: Node | None, place: Place, at: str) -> Iterator[tuple[Secret, Place, str]]:
+    """Every secret that settings name, with where it is written."""
+    place = node.place if node is not None else place
+    match value:
+        case Secret():
+            yield value, place, at
+        case BaseModel():
+            for name, info in type(value).model_fields.items():
+                key = info.alias or name
+                inner = node.get(key) if isinstance(node, MapNode) else None
+                yield from _secrets(getattr(value, name), inner, place, join(at, key))
+        case Mapping():
+            for key, inner_value in value.items():
+                inner = node.get(str(key)) if isinstance(node, MapNode) else None
+                yield from _secrets(inner_value, inner, place, join(at, str(key)))
+        case tuple() | list():
+            items = getattr(node, "items", ())
+            for number, inner_value in enumerate(value):
+                inner = items[number] if number < len(items) else None
+                yield from _secrets(inner_value, inner, place, join(at, number))
