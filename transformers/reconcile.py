@@ -150,7 +150,7 @@ async def _passed_on(
     tally = " ".join(f"{fate}={count}" for fate, count in book.tally.items())
     if not passed:
         known = all(arrival.fate in _KNOWN_ALREADY for arrival in book.arrivals)
-        return [sdk.Drop(f"nothing to pass on: {tally}", duplicate=known)]
+        return [sdk.Drop("nothing to pass on", duplicate=known, tally=book.tally)]
     here = {arrival.said.place: arrival.record for arrival in book.arrivals}
     records = here | await store.records(tx, {source_of(p) for p in passed} - here.keys())
     tell = sorted((told(p, records[source_of(p)]) for p in passed), key=_patient)

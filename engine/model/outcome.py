@@ -47,11 +47,13 @@ class Keep:
 class Drop:
     """The message ends here on purpose. `reason` is short and holds no patient data.
 
-    `duplicate` says that it is known already: it is counted as a duplicate, not as filtered.
+    `duplicate` says that it is known already: it is counted as a duplicate, not as filtered. `tally` counts what
+    was in it, as `meta["tally"]` does for an output.
     """
 
     reason: str
     duplicate: bool = False
+    tally: "Tally" = field(default_factory=dict)
 
 
 KEEP = Keep()

@@ -89,6 +89,8 @@ def _tally(passed: Passed) -> dict[str, int]:
         for item in output.meta.get("tally", "").split():
             word, _, number = item.partition("=")
             tally[word] += int(number)
+    for drop in passed.drops:
+        tally.update(drop.tally)
     if passed.asides:
         tally["set-aside"] = len(passed.asides)
     return dict(tally)
