@@ -23,12 +23,13 @@ def check(
     except ConfigError as error:
         sys.stdout.write(f"{error.text}\n")
         return 1
-    write = _as_json if as_json else _as_text
+    write = _as_json if as_json else as_text
     sys.stdout.write(write(loaded))
     return 0 if loaded.configuration else 1
 
 
-def _as_text(loaded: Loaded) -> str:
+def as_text(loaded: Loaded) -> str:
+    """The problems, one a line, and the line that sums up."""
     lines = [str(replace(problem, file=_shown(problem.file))) for problem in loaded.problems]
     return "".join(f"{line}\n" for line in [*lines, summary(loaded)])
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from engine.cli.check import show
+from engine.cli.check import as_text
 from engine.cli.compose import load_project, make_supervisor, project_root
 from engine.cli.options import DEFAULT_STORE, Project, Store, fail
 from engine.config.plan import Configuration
@@ -33,8 +33,7 @@ def run(
     root = project_root(project)
     loaded = load_project(root, os.environ)
     if loaded.configuration is None:
-        show(loaded.problems)
-        raise fail("the configuration has problems; nothing was started")
+        raise fail(as_text(loaded).rstrip())
     prepare(store)
     try:
         with own_store(store):

@@ -9,8 +9,9 @@ from engine.config.binding import Binder, Noted, Part
 from engine.config.conditions import EXAMPLE, Check, Scope, all_hold, compile_condition
 from engine.config.documents import ChannelKeys, ChannelSource, DestinationKeys
 from engine.config.examples import keys_of
-from engine.config.names import hint
+from engine.config.names import hint, suggest
 from engine.config.problems import Place, Report, join
+from engine.config.routes import ANY_ZONE
 from engine.config.substitute import Given, substitute
 from engine.config.tree import ListNode, MapNode, Node, ScalarNode
 from engine.config.validate import Surroundings, validate
@@ -87,6 +88,7 @@ class _Reader:
         self._root, self._world, self._report = root, world, report
         entry = root.entries.get(_CHANNEL)
         self._draft = Draft(file.stem, file, entry.key.place if entry else root.place)
+        self._blocks = _structure(root)
         self._tables = Noted(world.tables)
 
     def draft(self) -> Draft:
@@ -95,7 +97,7 @@ class _Reader:
         draft.variables = substitute(self._root, self._given(draft.site), self._report)
         draft.keys = validate(ChannelKeys, self._root, "", self._report, around=Surroundings(elsewhere=self._belongs))
         self._check_name()
-        zone = self._world.timezones.get(draft.site or "")
+        zone = self._world.timezones.get(draft.site, ANY_ZONE) if draft.site else None
         context = SettingsContext(site_timezone=zone, tables=self._tables)
         binder = Binder(self._world.registry, context, self._report, _belongs_to_channel)
         self._read_source(binder)
@@ -133,7 +135,7 @@ class _Reader:
 
     def _belongs(self, key: str) -> str | None:
         """A key at the left margin that is a setting of the source: its line is not indented."""
-        source = self._root.get("source")
+        source = self._blocks.get("source")
         type_ = source.get("type") if isinstance(source, MapNode) else None
         plugin = self._world.registry.get("source", type_.text) if isinstance(type_, ScalarNode) else None
         if plugin is None or key not in keys_of(plugin.settings):
@@ -143,7 +145,7 @@ class _Reader:
     # --- source
 
     def _read_source(self, binder: Binder) -> None:
-        node = self._root.get("source")
+        node = self._blocks.get("source")
         if node is None:
             return
         if isinstance(node, MapNode) and _says(node, "type", _CHANNEL):
@@ -157,7 +159,7 @@ class _Reader:
     # --- filter
 
     def _read_filter(self, binder: Binder) -> None:
-        node = self._root.get("filter")
+        node = self._blocks.get("filter")
         if node is None:
             return
         lines = self._keep_when(node)
@@ -233,7 +235,7 @@ class _Reader:
         return DestinationDraft(keys, part)
 
     def _list(self, key: str, what: str) -> list[Node]:
-        node = self._root.get(key)
+        node = self._blocks.get(key)
         if node is None or (isinstance(node, ScalarNode) and node.value is None):
             return []
         if isinstance(node, ListNode):
@@ -241,6 +243,17 @@ class _Reader:
         text = f"must be {what}; begin each with `- `, the first line being `- type: ...`"
         self._report.add("E203", node.place, key, text)
         return []
+
+
+def _structure(root: MapNode) -> dict[str, Node]:
+    """The four great blocks of a channel. One whose name is misspelt is read all the same, so that all its problems
+    are found in one run."""
+    found: dict[str, Node] = {}
+    for key, entry in root.entries.items():
+        meant = key if key in ChannelKeys.model_fields else suggest(key, ChannelKeys.model_fields)
+        if meant in _STRUCTURE and (key == meant or meant not in root.entries):
+            found.setdefault(meant, entry.value)
+    return found
 
 
 def _says(node: MapNode, key: str, text: str) -> bool:

@@ -100,6 +100,8 @@ class SchemaAt:
         if "enum" in schema:
             return flow(schema["enum"][0])
         kind = schema.get("type")
+        if isinstance(schema.get("default"), (str, int)) and kind in ("string", "integer", "boolean"):
+            return flow(schema["default"])
         if kind == "array":
             return f"[{self._part(schema, 0, depth)}]" if "items" in schema else "[...]"
         if kind == "object":

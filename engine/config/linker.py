@@ -136,7 +136,7 @@ def _listed(plugin: Plugin[Any]) -> str:
 
 def _check_route(arrow: Arrow, drafts: Mapping[str, Draft], given: Mapping[str, Shape | None], report: Report) -> None:
     gives, takes = given[arrow.feeder], drafts[arrow.fed].shape
-    if gives is not None and takes is not None and gives is not takes:
+    if gives and takes and gives is not takes and arrow.feeder != arrow.fed:
         text = f"`{arrow.fed}` takes {takes}, but `{arrow.feeder}` gives {gives}; add a step in between"
         report.add("E305", arrow.place, arrow.path, text)
 

@@ -130,7 +130,9 @@ def _misfit(spot: _Spot, *, in_list: bool) -> Explanation:
         return spot.here("E102", "something stands after the end of a value; put the whole value in quotes")
     beside = spot.since_column + 1
     if not in_list:
-        text = f"starts in column {spot.column + 1}, but no block above does; keys of one block start together"
+        above = spot.above()
+        line = f"line {above + 1} in column {_content(spot.lines[above]) + 1}"
+        text = f"starts in column {spot.column + 1}, where no block starts ({line}); keys of one block start together"
         return spot.here("E104", text)
     if spot.text.lstrip().startswith("-"):
         where = f"column {beside} (line {spot.since_line + 1})"

@@ -143,6 +143,7 @@ def _fold(findings: Iterator[_Finding], model: type[BaseModel]) -> list[_Finding
     """A misspelt key and the key that is missing because of it are one mistake; nothing is said of a value that
     `${...}` left open."""
     kept = [one for one in findings if not (isinstance(one.node, ScalarNode) and one.node.unresolved)]
+    kept = [one for one in kept if one.kind != "too_short" or not _short_by_others(one, kept)]
     missing = {(one.steps, one.name): one for one in kept if one.name is not None}
     meant = set()
     for one in kept:
@@ -150,6 +151,12 @@ def _fold(findings: Iterator[_Finding], model: type[BaseModel]) -> list[_Finding
             word = suggest(str(one.steps[-1]), SchemaAt.of(model, one.steps[:-1]).keys())
             meant.add((one.steps[:-1], word))
     return [one for one in kept if one.name is None or (one.steps, one.name) not in meant & missing.keys()]
+
+
+def _short_by_others(finding: _Finding, findings: Sequence[_Finding]) -> bool:
+    """A list that is too short only because its entries have problems of their own."""
+    depth = len(finding.steps)
+    return any(other.steps[:depth] == finding.steps and len(other.steps) > depth for other in findings)
 
 
 # --- what to say
