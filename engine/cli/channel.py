@@ -1,12 +1,11 @@
 """`islet channel start/stop/pause/list`: one channel at a time, in the engine that runs on the store."""
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import select
 
 from engine.cli.opened import with_tools
 from engine.cli.options import DEFAULT_STORE, Store, fail
+from engine.cli.show import console, table
 from engine.journal import tables
 from engine.runtime.tools import Tools
 
@@ -21,10 +20,10 @@ def list_(store: Store = DEFAULT_STORE) -> None:
     rows = with_tools(
         store, lambda tools: tools.journal.queries.all(select(tables.channel_status).order_by(_c.channel))
     )
-    table = Table("channel", "does", "wanted", "because")
+    shown = table("channel", "does", "wanted", "because")
     for row in rows:
-        table.add_row(row.channel, row.actual or "-", row.wanted or "-", row.text or "")
-    Console().print(table)
+        shown.add_row(row.channel, row.actual or "-", row.wanted or "-", row.text or "")
+    console().print(shown)
 
 
 @app.command()

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy import func, select, union_all
 
 from engine.cli.opened import with_tools
 from engine.cli.options import DEFAULT_STORE, Store, fail
+from engine.cli.show import console, table
 from engine.journal import tables
 from engine.model.clock import from_micros
 from engine.model.quantities import parse_duration
@@ -58,11 +58,11 @@ def find_(
     """Messages that fit, newest first. Shows no body."""
     search = search_of(channel, state, code, fingerprint, control_id, since, limit)
     rows = with_tools(store, lambda tools: find(tools.journal.queries, search))
-    table = Table("id", "channel", "received", "state", "why")
+    shown = table("id", "channel", "received", "state", "why")
     for row in rows:
         why = " ".join(filter(None, [row["code"] or row["reason"], row["path"]]))
-        table.add_row(row["id"], row["channel"], _time(row["received_at"]), row["state"], why)
-    Console().print(table)
+        shown.add_row(row["id"], row["channel"], _time(row["received_at"]), row["state"], why)
+    console().print(shown)
     typer.echo(
         f"{len(rows)} messages" + (f" (the newest; more with --limit {limit * 2})" if len(rows) == limit else "")
     )
@@ -86,11 +86,11 @@ def held(store: Store = DEFAULT_STORE) -> None:
         .order_by(func.count().desc())
     )
     rows = with_tools(store, lambda tools: tools.journal.queries.all(statement))
-    table = Table("fingerprint", "channel", "state", "count", "what", "newest")
+    shown = table("fingerprint", "channel", "state", "count", "what", "newest")
     for fingerprint, channel, state, code, path, text, count, newest in rows:
         what = f"{code}{' at ' + path if path else ''}: {text}"
-        table.add_row(fingerprint or "-", channel, state, str(count), what, newest)
-    Console().print(table)
+        shown.add_row(fingerprint or "-", channel, state, str(count), what, newest)
+    console().print(shown)
     typer.echo("Replay a group when its cause is mended: islet replay --fingerprint FINGERPRINT")
 
 
@@ -101,7 +101,7 @@ def show(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """A message's whole family: where it came from, what it became, where that went, what was answered."""
-    with_tools(store, lambda tools: _show(tools, id_, body, Console()))
+    with_tools(store, lambda tools: _show(tools, id_, body, console()))
 
 
 async def _show(tools: Tools, id_: str, body: bool, console: Console) -> None:

@@ -10,6 +10,7 @@ from engine.cli.compose import load_project, project_root
 from engine.cli.messages import Channel, Code, ControlId, Fingerprint, Limit, Since, State, search_of
 from engine.cli.opened import with_tools
 from engine.cli.options import DEFAULT_STORE, Project, Store, fail
+from engine.cli.show import console
 from engine.runtime.find import Search, find
 from engine.runtime.replay import ReplayPlan, perform, plan_replay
 from engine.runtime.tools import Tools
@@ -40,7 +41,7 @@ async def _replay(tools: Tools, ids: list[str], search: Search, root: object, ye
     configuration = load_project(root, os.environ).configuration  # type: ignore[arg-type]
     chosen = ids or [row["id"] for row in reversed(await find(tools.journal.queries, search))]
     plan = await plan_replay(tools, chosen, configuration)
-    show_plan(plan, Console())
+    show_plan(plan, console())
     if plan.empty:
         raise typer.Exit(0)
     if not yes:

@@ -1,6 +1,6 @@
 """From `type:` and the keys beside it to a plugin with its settings."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from engine.config.examples import keys_of
 from engine.config.names import hint, suggest, there_are
 from engine.config.plan import Bound
 from engine.config.problems import Place, Report, join
-from engine.config.tree import MapNode, Node, ScalarNode
+from engine.config.tree import ListNode, MapNode, Node, ScalarNode
 from engine.config.validate import Surroundings, validate
 from engine.model.message import Shape
 from engine.model.settings import Secret, Settings, SettingsContext, Table
@@ -44,25 +44,17 @@ class Noted(Mapping[str, Table]):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One plugin in a channel: what it is and where it is written. `bound` is None if its settings have problems."""
+    """One plugin in a channel: what it is and where it is written. `bound` is None if its settings have problems.
+
+    `emits`: the shape it gives; None: the one it was given, or not known. `claims`: what it wants for itself alone.
+    """
 
     plugin: Plugin[Any]
     bound: Bound | None
     place: Place
     path: str
-
-    @property
-    def emits(self) -> Shape | None:
-        """The shape it gives; None: the one it was given, or not known."""
-        told = getattr(self.bound.settings, "emitted_shape", None) if self.bound else None
-        shape = told() if told else self.plugin.emits
-        return shape if isinstance(shape, Shape) else None
-
-    @property
-    def claims(self) -> list[str]:
-        """What it wants for itself alone, such as `tcp port 2575`."""
-        told = getattr(self.bound.settings, "claims", None) if self.bound else None
-        return list(told()) if told else []
+    emits: Shape | None
+    claims: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +84,30 @@ class Binder:
         surroundings = Surroundings(also=taken, elsewhere=self.elsewhere)
         own = block.only(taken, without=True)
         settings = validate(plugin.settings, own, at, self.report, self.context, surroundings)
-        bound = None
-        if settings is not None:
-            self._warn_of_secrets(settings, own, at)
-            bound = Bound(name or plugin.name, plugin, settings)
-        return Part(plugin, bound, block.entries["type"].value.place, at)
+        written = block.entries["type"].value.place
+        if settings is None:
+            return Part(plugin, None, written, at, plugin.emits)
+        self._warn_of_secrets(settings, own, at)
+        bound = Bound(name or plugin.name, plugin, settings)
+        return Part(plugin, bound, written, at, self._emits(bound, block, at), self._claims(bound, block, at))
+
+    def _emits(self, bound: Bound, block: MapNode, at: str) -> Shape | None:
+        """A settings class may say by `emitted_shape()` which shape it gives, where that depends on the settings."""
+        told: Shape | None = self._asked(bound, "emitted_shape", block, at)
+        return told or bound.plugin.emits
+
+    def _claims(self, bound: Bound, block: MapNode, at: str) -> Sequence[str]:
+        """A settings class may say by `claims()` what no other plugin may use, such as `tcp port 2575`."""
+        return tuple(self._asked(bound, "claims", block, at) or ())
+
+    def _asked(self, bound: Bound, method: str, block: MapNode, at: str) -> Any:
+        ask = getattr(bound.settings, method, None)
+        try:
+            return ask() if ask else None
+        except Exception as error:  # noqa: BLE001 - a plugin's own code: its fault must not hide other problems
+            text = f"{bound.plugin.name} fails when asked for its {method}, a mistake in {bound.plugin.module}"
+            self.report.add("E210", block.place, at, f"{text} ({type(error).__name__})")
+            return None
 
     def block(self, place: str, node: Node, at: str) -> MapNode | None:
         """The block itself, if it is one."""
@@ -133,34 +144,34 @@ class Binder:
         return found
 
     def _other_place(self, place: str, word: str) -> str:
+        if place == "destination" and word == "channel":
+            return "; which channels a channel feeds stands in routes.yaml"
         others = [other for other in ("source", "filter", "transform", "destination") if other != place]
         found = [other for other in others if self.registry.get(other, word)]
         return f" (`{word}` is a {found[0]} type)" if found else ""
 
     def _warn_of_secrets(self, settings: Settings, node: MapNode, at: str) -> None:
-        for secret, place, path in _secrets(settings, node, node.place, at):
+        for secret, place, path in _secrets(settings, node, at):
             if not secret.known():
                 text = f"secret `{secret.secret}` has no value here; set {secret.where()} where the engine runs"
                 self.report.add("W208", place, path, text)
 
 
-def _secrets(value: object, node: Node | None, place: Place, at: str) -> Iterator[tuple[Secret, Place, str]]:
-    """Every secret that settings name, with where it is written."""
-    place = node.place if node is not None else place
-    match value:
-        case Secret():
-            yield value, place, at
-        case BaseModel():
-            for name, info in type(value).model_fields.items():
-                key = info.alias or name
-                inner = node.get(key) if isinstance(node, MapNode) else None
-                yield from _secrets(getattr(value, name), inner, place, join(at, key))
-        case Mapping():
-            for key, inner_value in value.items():
-                inner = node.get(str(key)) if isinstance(node, MapNode) else None
-                yield from _secrets(inner_value, inner, place, join(at, str(key)))
-        case tuple() | list():
-            items = getattr(node, "items", ())
-            for number, inner_value in enumerate(value):
-                inner = items[number] if number < len(items) else None
-                yield from _secrets(inner_value, inner, place, join(at, number))
+def _secrets(value: object, node: Node | None, at: str) -> Iterator[tuple[Secret, Place, str]]:
+    """Every secret that the settings name in this part of the YAML, with where."""
+    if node is None:
+        return
+    if isinstance(value, Secret):
+        yield value, node.place, at
+    elif isinstance(node, ListNode) and isinstance(value, Sequence):
+        for number, (inner, item) in enumerate(zip(value, node.items, strict=False)):
+            yield from _secrets(inner, item, join(at, number))
+    elif isinstance(node, MapNode):
+        for key, inner in _by_key(value).items():
+            yield from _secrets(inner, node.get(key), join(at, key))
+
+
+def _by_key(value: object) -> Mapping[str, object]:
+    if isinstance(value, BaseModel):
+        return {info.alias or name: getattr(value, name) for name, info in type(value).model_fields.items()}
+    return {str(key): inner for key, inner in value.items()} if isinstance(value, Mapping) else {}

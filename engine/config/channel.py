@@ -54,6 +54,7 @@ class Draft:
     site: str | None = None
     tables: frozenset[str] = frozenset()
     variables: frozenset[str] = frozenset()
+    text: str = ""
 
     @property
     def enabled(self) -> bool:

@@ -10,6 +10,7 @@ from pydantic_core import core_schema
 
 Schema = dict[str, Any]
 
+_SECRET: Final = "{secret: NAME}"  # noqa: S105 - how one is named
 _PLACEHOLDERS: Final = {"string": "TEXT", "integer": "NUMBER", "number": "NUMBER", "boolean": "true", "null": ""}
 _DEEPEST: Final = 3
 
@@ -73,7 +74,10 @@ class SchemaAt:
         if isinstance(step, int):
             inner = schema.get("items")
         else:
-            inner = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
+            further = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+            inner = schema.get("properties", {}).get(step) or next(
+                (one for one in further if isinstance(one, dict)), None
+            )
         if isinstance(inner, dict):
             yield inner
 
@@ -104,6 +108,8 @@ class SchemaAt:
             return flow(schema["default"])
         if kind == "array":
             return f"[{self._part(schema, 0, depth)}]" if "items" in schema else "[...]"
+        if schema.get("title") == "Secret":
+            return _SECRET
         if kind == "object":
             needed = schema.get("required", ())
             inner = ", ".join(f"{key}: {self._part(schema, key, depth)}" for key in needed)

@@ -13,7 +13,7 @@ from engine.config.plan import Configuration
 from engine.config.problems import Place, Problem, Report, refuses
 from engine.config.routes import Routes, no_routes, read_routes
 from engine.config.tables import read_tables
-from engine.config.tree import MapNode, Node, plain, read
+from engine.config.tree import MapNode, parse, plain, read_text
 from engine.model.settings import Table
 from engine.plugins.registry import Registry
 
@@ -60,8 +60,8 @@ def channel_files(folder: Path) -> list[Path]:
 
 
 def _routes_tree(file: Path, report: Report) -> MapNode:
-    tree = read(file, report) if file.exists() else None
-    return _block(tree, report) or no_routes(file)
+    text = read_text(file, report) if file.exists() else None
+    return _block(text, file, report) or no_routes(file)
 
 
 def _read_channels(
@@ -71,7 +71,8 @@ def _read_channels(
     drafts: dict[str, Draft] = {}
     broken: set[str] = set()
     for file in files:
-        tree = _block(read(file, report), report)
+        text = read_text(file, report)
+        tree = _block(text, file, report)
         if tree is None:
             broken.add(file.stem)
         elif not tree.entries:
@@ -79,12 +80,14 @@ def _read_channels(
             report.add("E108", Place(file, 1, 1), "", f"is empty; begin it with `channel: {file.stem}`")
         else:
             drafts[file.stem] = read_channel(file, tree, world, report)
+            drafts[file.stem].text = text or ""
     for file in sorted(folder.glob("*.yml")):
         report.add("E101", Place(file, 1, 1), "", f"is not read; call it {file.stem}.yaml")
     return drafts, broken
 
 
-def _block(tree: Node | None, report: Report) -> MapNode | None:
+def _block(text: str | None, file: Path, report: Report) -> MapNode | None:
+    tree = None if text is None else parse(text, file, report)
     if tree is None or isinstance(tree, MapNode):
         return tree
     report.add("E108", tree.place, "", "must be a block of keys, one `key: value` on a line")
@@ -96,7 +99,7 @@ def _version(draft: Draft, world: Surrounding, routes: Routes) -> str:
     site = routes.sites.get(draft.site or "")
     tables: dict[str, Table] = {name: world.tables[name] for name in sorted(draft.tables)}
     parts = [
-        draft.file.read_text(encoding="utf-8"),
+        draft.text,
         json.dumps(tables, sort_keys=True),
         json.dumps(plain(site) if site else None, sort_keys=True),
         json.dumps({name: world.env.get(name) for name in sorted(draft.variables)}),

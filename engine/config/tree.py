@@ -135,23 +135,21 @@ def scalars(node: Node, path: str = "") -> Iterator[tuple[str, ScalarNode]]:
                 yield from scalars(entry.value, join(path, key))
 
 
-def read(file: Path, report: Report) -> Node | None:
-    """The tree of a file; None, with the problem reported, if there is none. An empty file is an empty block."""
+def read_text(file: Path, report: Report) -> str | None:
+    """The text of a file; None, with the problem reported, if there is none."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        return file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         report.add("E101", Place(file, 1, 1), "", f"cannot be opened: {error.strerror}")
-        return None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         column = error.start - error.object.rfind(b"\n", 0, error.start)
         report.add("E101", Place(file, line, column), "", "is not UTF-8 from here on; save the file as UTF-8")
-        return None
-    return parse(text, file, report)
+    return None
 
 
 def parse(text: str, file: Path, report: Report) -> Node | None:
-    """As `read`, from text."""
+    """The tree of a file's text; None, with the problem reported, if it has none. An empty file is an empty block."""
     if len(text) > MAX_CHARACTERS:
         report.add("E101", Place(file, 1, 1), "", f"has more than {MAX_CHARACTERS} characters; split it")
         return None

@@ -66,7 +66,9 @@ async def books(queries: Queries) -> Books:
         if state in _MESSAGE_WORD:
             copies[_MESSAGE_WORD[MessageState(state)]] += count
             row[_MESSAGE_WORD[MessageState(state)]] += count
-        elif state != MessageState.TRANSFORMED:
+        elif state == MessageState.TRANSFORMED:
+            row["transformed"] += count
+        else:
             problems.append(f"{count} messages of {channel} are in a state there is not: {state}")
     for channel, state, count in await _counts(queries, _d):
         if state in _DELIVERY_WORD:
