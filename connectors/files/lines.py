@@ -26,14 +26,14 @@ class JsonLinesWriterSettings(sdk.Settings):
     """Where lines go and what the files are called."""
 
     folder: Path = Field(description="An existing folder")
-    name: Annotated[str, AfterValidator(lambda value: check_template(value, may=["channel", "received"]))] = Field(
+    file_name: Annotated[str, AfterValidator(lambda value: check_template(value, may=["channel", "received"]))] = Field(
         "{channel}-{received:%Y-%m-%d}", description="From {channel} and {received:%Y%m%d} (UTC)"
     )
     ending: Ending = ".jsonl"
 
     def claims(self) -> list[str]:
         """What no other channel may use at the same time."""
-        return [f"lines {self.folder.absolute()}/{self.name}{self.ending}"]
+        return [f"lines {self.folder.absolute()}/{self.file_name}{self.ending}"]
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class JsonLinesWriter:
     async def send(self, delivery: sdk.Delivery) -> sdk.Answer:
         """Raises InvalidMessage if the body is not JSON, Unavailable if it cannot be written."""
         line = _line(delivery)
-        path = self._settings.folder / (file_name(self._settings.name, delivery) + self._settings.ending)
+        path = self._settings.folder / (file_name(self._settings.file_name, delivery) + self._settings.ending)
         try:
             async with self._turn:
                 existing = await asyncio.to_thread(self._append, path, delivery.id.encode("ascii"), line)

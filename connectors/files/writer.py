@@ -18,7 +18,7 @@ class FileWriterSettings(sdk.Settings):
     """Where files go and what they are called."""
 
     folder: Path = Field(description="An existing folder")
-    name: Annotated[str, AfterValidator(lambda value: check_template(value, must=["id"]))] = Field(
+    file_name: Annotated[str, AfterValidator(lambda value: check_template(value, must=["id"]))] = Field(
         "{id}", description="From {id}, {channel} and {received:%Y%m%d}; must hold {id}"
     )
     ending: Ending | None = Field(None, description="By default that of the message's shape, such as .json")
@@ -40,7 +40,7 @@ class FileWriter:
     async def send(self, delivery: sdk.Delivery) -> sdk.Answer:
         """Raises Unavailable if the disk is full or the folder cannot be written to."""
         ending = self._settings.ending or ENDINGS[delivery.shape]
-        path = self._settings.folder / (file_name(self._settings.name, delivery) + ending)
+        path = self._settings.folder / (file_name(self._settings.file_name, delivery) + ending)
         try:
             existing = await asyncio.to_thread(_put, path, delivery.body)
         except OSError as error:

@@ -26,7 +26,7 @@ def a_writer(folder: Path, **settings: Any) -> FileWriter:
 
 
 def a_line_writer(folder: Path, **settings: Any) -> JsonLinesWriter:
-    written = {"folder": str(folder), "name": "out", **settings}
+    written = {"folder": str(folder), "file_name": "out", **settings}
     return JsonLinesWriter(JsonLinesWriterSettings.model_validate(written), plugin_context())
 
 
@@ -66,7 +66,7 @@ async def test_the_ending_is_the_shapes_unless_it_is_set(tmp_path: Path, shape: 
 
 async def test_the_name_follows_the_template(tmp_path: Path) -> None:
     delivery = a_delivery(b"x", sdk.Shape.CSV)
-    await a_writer(tmp_path, name="{channel}_{received:%Y}_{id}").send(delivery)
+    await a_writer(tmp_path, file_name="{channel}_{received:%Y}_{id}").send(delivery)
     year = datetime.fromtimestamp(int(delivery.origin_id[:8] + delivery.origin_id[9:13], 16) / 1000, UTC).year
     assert names(tmp_path) == [f"test_{year}_{delivery.id}.csv"]
 

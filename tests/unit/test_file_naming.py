@@ -58,7 +58,7 @@ def test_a_template_that_is_unsafe_or_ambiguous_is_refused_with_what_to_write(te
 
 def test_settings_check_their_template() -> None:
     with pytest.raises(ValueError, match=r"must hold \{id\}"):
-        FileWriterSettings.model_validate({"folder": "/out", "name": "{channel}"})
+        FileWriterSettings.model_validate({"folder": "/out", "file_name": "{channel}"})
 
 
 def test_an_id_that_would_leave_the_folder_makes_no_name() -> None:
