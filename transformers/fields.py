@@ -1,4 +1,4 @@
-"""How conditions look into JSON bodies: `user.id`, `records[0].unit`, `records[].value.unit`, `code.coding[].code`."""
+"""How conditions look into JSON bodies: `user.id`, `records[0].unit`, `code.coding[].code`."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -56,4 +56,4 @@ def _text(value: Any) -> str:
             return _encode(value).decode()
 
 
-fields = sdk.field_reader("json", JsonFields, accepts={sdk.Shape.JSON, sdk.Shape.FHIR, sdk.Shape.RECORDS})
+fields = sdk.field_reader("json", JsonFields, accepts={sdk.Shape.JSON, sdk.Shape.FHIR})

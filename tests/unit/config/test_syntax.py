@@ -10,7 +10,7 @@ from engine.config.tree import parse
 CORPUS = {
     "a tab as indentation": ("a:\n\tb: 1\n", "2:1 E103: a tab; indent with blanks only, two for each step"),
     "a tab under a value": ("a: 1\n\tb: 2\n", "2:1 E103: a tab; indent with blanks only, two for each step"),
-    "blanks and then a tab": ("a:\n  b: 1\n \tc: 2\n", "3:1 E103: a tab; indent with blanks only, two for each step"),
+    "blanks and then a tab": ("a:\n  b: 1\n \tc: 2\n", "3:2 E103: a tab; indent with blanks only, two for each step"),
     "a key further right than the one above": (
         "source:\n  type: x\n    port: 1\n",
         "3:5 E104: starts in column 5, but the line above, which ends its own value, in column 3; "
@@ -46,7 +46,7 @@ CORPUS = {
     ),
     "a colon in a description": (
         "description: St Mary's: glucose\n",
-        "1:24 E102: a second `: ` on one line; put the text after the first one in quotes",
+        "1:23 E102: a second `: ` on one line; put the text after the first one in quotes",
     ),
     "no blank after the colon": (
         "source:\n  type:mllp\n  port: 1\n",

@@ -1,0 +1,57 @@
+"""Conditions on canonical records: a path that leads nowhere is refused when it is written, not silently false."""
+
+from clinical.records import (
+    Analyte,
+    Glucose,
+    Instant,
+    Original,
+    PatientRef,
+    Quantity,
+    Road,
+    SourceId,
+    Status,
+    encode,
+)
+from engine import sdk
+from engine.testing.builders import a_message
+from transformers.fields_records import RecordFields
+
+
+def _records_message() -> sdk.Message:
+    reading = Glucose(
+        patient=PatientRef(system="stm", value="MRN-1"),
+        analyte=Analyte.INTERSTITIAL_GLUCOSE,
+        value=Quantity(steps=101, unit="mmol/L"),
+        effective=Instant(millis=0, how="offset"),
+        status=Status.FINAL,
+        source=SourceId(road=Road.HL7V2, system="lab", value="1"),
+        original=Original(value="10.1", unit="mmol/l"),
+    )
+    return a_message(encode([reading]), sdk.Shape.RECORDS)
+
+
+def test_values_at_every_element() -> None:
+    assert RecordFields().values(_records_message(), "records[].value.unit") == ["mmol/L"]
+    assert RecordFields().values(_records_message(), "records[0].value.steps") == ["101"]
+
+
+def test_a_field_at_its_default_counts_as_written() -> None:
+    assert RecordFields().values(_records_message(), "records[].effective.precision") == ["second"]
+    assert RecordFields().values(_records_message(), "records[].effective.fold") == ["false"]
+
+
+def test_a_good_path_passes_the_check() -> None:
+    assert RecordFields().check("records[].status") is None
+
+
+def test_a_path_that_leads_nowhere_is_told_what_there_is() -> None:
+    told = RecordFields().check("records[].unit")
+    assert told is not None
+    assert "`records[]` has no `unit`" in told
+    assert "value" in told
+
+
+def test_a_list_without_brackets_is_told_how_to_write_it() -> None:
+    told = RecordFields().check("records.status")
+    assert told is not None
+    assert "write `records[]`" in told
