@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 from pydantic import Field, field_validator, model_validator
 
-from connectors.http_security import Auth, ServerTls, is_this_machine
+from connectors.http_security import Auth, is_this_machine
+from connectors.tls import ServerTls
 from engine import sdk
 
 BodyShape = Literal["json", "fhir", "hl7v2", "csv", "xml", "bytes"]

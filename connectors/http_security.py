@@ -2,11 +2,7 @@
 
 import base64
 import hmac
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import ip_address
-from pathlib import Path
 
 from pydantic import Field, model_validator
 
@@ -62,58 +58,3 @@ def is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-class ServerTls(sdk.Settings):
-    """The listener's certificate; with `client_ca`, only clients with a certificate of that authority get in."""
-
-    certificate: Path = Field(description="PEM file: the certificate and those between it and its root")
-    key: Path = Field(description="PEM file with the private key")
-    client_ca: Path | None = Field(None, description="PEM file: ask each client for a certificate signed by one of it")
-
-    def context(self) -> ssl.SSLContext:
-        """Raises NeedsOperator if a file cannot be read or used."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        with _usable(self.certificate, self.key, self.client_ca):
-            # Without a callback OpenSSL would ask for an encrypted key's password on the terminal, and wait.
-            context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
-            if self.client_ca is not None:
-                context.load_verify_locations(self.client_ca)
-                context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-
-class ClientTls(sdk.Settings):
-    """What the sender trusts and shows, where the system's authorities are not enough."""
-
-    ca: Path | None = Field(None, description="PEM file of the authorities to trust instead of the system's")
-    certificate: Path | None = Field(None, description="PEM file of the certificate to show")
-    key: Path | None = Field(None, description="PEM file with its private key")
-
-    @model_validator(mode="after")
-    def _pair(self) -> "ClientTls":
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together; write both or neither")
-        return self
-
-    def context(self) -> ssl.SSLContext:
-        """Raises NeedsOperator if a file cannot be read or used."""
-        with _usable(self.ca, self.certificate, self.key):
-            context = ssl.create_default_context(cafile=self.ca)
-            if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
-        return context
-
-
-@contextmanager
-def _usable(*files: Path | None) -> Iterator[None]:
-    """Turns what goes wrong with certificate files into a sentence for the operator."""
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
-        raise sdk.NeedsOperator(
-            f"TLS cannot start with {', '.join(str(file) for file in files if file is not None)}: {why}; "
-            "each must be a readable PEM file, the key must belong to the certificate and have no password",
-            code="tls-files",
-        ) from error

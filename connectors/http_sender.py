@@ -11,7 +11,8 @@ from multidict import CIMultiDict
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from yarl import URL
 
-from connectors.http_security import Auth, ClientTls, header_value, is_this_machine
+from connectors.http_security import Auth, header_value, is_this_machine
+from connectors.tls import ClientTls
 from engine import sdk
 
 _CONTENT_TYPES: Final[Mapping[sdk.Shape, str]] = {

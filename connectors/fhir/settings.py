@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from connectors.http_security import Auth, ClientTls
+from connectors.http_security import Auth
 from connectors.http_sender import HeaderName, HeaderText
+from connectors.tls import ClientTls
 from engine import sdk
 
 _OUR_WORDS: Final = "accept authorization content-length content-type if-match if-none-exist prefer transfer-encoding"

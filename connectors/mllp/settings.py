@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from connectors.mllp.answers import Answers
-from connectors.mllp.tls import ClientTls, ServerTls
+from connectors.tls import ClientTls, ServerTls
 from engine import sdk
 
 _MESSAGE_TYPE: Final = re.compile(r"[A-Z0-9]{3}(\^[A-Z0-9]{3})?")

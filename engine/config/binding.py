@@ -116,14 +116,13 @@ class Binder:
         if isinstance(node, ScalarNode) and node.value is not None:
             text = f"must be a block that begins with a type; write `type: {node.shown}` on a line of its own"
         else:
-            text = f"must be a block that begins with `type: ...`; {there_are(self.registry.names(place))}"
+            text = f"must be a block that begins with `type: ...`; {there_are(self._known(place))}"
         self.report.add("E203", node.place, at, text)
         return None
 
     def plugin(self, place: str, block: MapNode, at: str) -> Plugin[Any] | None:
         """The plugin that the block's `type` names."""
-        names = self.registry.names(place)
-        known = [*names, "channel"] if place == "source" else names
+        known = self._known(place)
         type_ = block.get("type")
         if type_ is None:
             typo = next((entry.key for key, entry in block.entries.items() if suggest(key, ["type"])), None)
@@ -142,6 +141,10 @@ class Binder:
             text = f"there is no {place} type `{word}`; {hint(word, known)}"
             self.report.add("E206", type_.place, join(at, "type"), text + self._other_place(place, word))
         return found
+
+    def _known(self, place: str) -> list[str]:
+        names = self.registry.names(place)
+        return [*names, "channel"] if place == "source" else names
 
     def _other_place(self, place: str, word: str) -> str:
         if place == "destination" and word == "channel":

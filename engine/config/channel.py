@@ -1,5 +1,6 @@
 """One channel file: from its tree to a draft that the linker joins with the others."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,13 +8,13 @@ from typing import Final
 
 from engine.config.binding import Binder, Noted, Part
 from engine.config.conditions import EXAMPLE, Check, Scope, all_hold, compile_condition
-from engine.config.documents import ChannelKeys, ChannelSource, DestinationKeys
+from engine.config.documents import NAME_PATTERN, ChannelKeys, ChannelSource, DestinationKeys
 from engine.config.examples import keys_of
 from engine.config.names import hint, suggest
 from engine.config.problems import Place, Report, join
 from engine.config.routes import ANY_ZONE
 from engine.config.substitute import Given, substitute
-from engine.config.tree import ListNode, MapNode, Node, ScalarNode
+from engine.config.tree import Entry, ListNode, MapNode, Node, ScalarNode
 from engine.config.validate import Surroundings, validate
 from engine.model.message import Message, Shape
 from engine.model.outcome import KEEP, Drop, Keep
@@ -96,9 +97,9 @@ class _Reader:
         draft = self._draft
         draft.site = self._site()
         draft.variables = substitute(self._root, self._given(draft.site), self._report)
-        draft.keys = validate(ChannelKeys, self._root, "", self._report, around=Surroundings(elsewhere=self._belongs))
         self._check_name()
-        zone = self._world.timezones.get(draft.site, ANY_ZONE) if draft.site else None
+        draft.keys = validate(ChannelKeys, self._root, "", self._report, around=Surroundings(elsewhere=self._belongs))
+        zone = self._world.timezones.get(draft.site or "", ANY_ZONE) if "site" in self._root.entries else None
         context = SettingsContext(site_timezone=zone, tables=self._tables)
         binder = Binder(self._world.registry, context, self._report, _belongs_to_channel)
         self._read_source(binder)
@@ -109,8 +110,13 @@ class _Reader:
         return draft
 
     def _check_name(self) -> None:
-        node = self._root.get(_CHANNEL)
-        if isinstance(node, ScalarNode) and node.value is not None and node.text != self._draft.name:
+        node, name = self._root.get(_CHANNEL), self._draft.name
+        if node is None:
+            if not any(suggest(key, [_CHANNEL]) for key in self._root.entries):
+                self._report.add("E202", self._root.place, _CHANNEL, f"is missing; begin with `channel: {name}`")
+            scalar = ScalarNode(self._root.place, name, name)
+            self._root.entries[_CHANNEL] = Entry(scalar, scalar)
+        elif isinstance(node, ScalarNode) and re.fullmatch(NAME_PATTERN, node.text) and node.text != name:
             text = f"is `{node.shown}`, but the file is called {self._draft.file.name}; give both the same name"
             self._report.add("E309", node.place, _CHANNEL, text)
 
@@ -130,12 +136,14 @@ class _Reader:
         return node.text
 
     def _given(self, site: str | None) -> Given:
-        if site is None:
+        if "site" not in self._root.entries:
             return Given(self._world.env)
-        return Given(self._world.env, site, self._world.sites.get(site), no_site="")
+        return Given(self._world.env, site or "", self._world.sites.get(site or ""), no_site="")
 
     def _belongs(self, key: str) -> str | None:
-        """A key at the left margin that is a setting of the source: its line is not indented."""
+        """A key at the left margin that belongs into a block."""
+        if suggest(key, ["keep_when"]):
+            return "`keep_when:` stands under `filter:`"
         source = self._blocks.get("source")
         type_ = source.get("type") if isinstance(source, MapNode) else None
         plugin = self._world.registry.get("source", type_.text) if isinstance(type_, ScalarNode) else None
@@ -212,20 +220,24 @@ class _Reader:
 
     def _read_steps(self, binder: Binder) -> None:
         for number, node in enumerate(self._list("transform", "a list of steps")):
-            self._draft.steps.append(binder.part("transform", node, join("transform", number)))
+            part = binder.part("transform", node, join("transform", number)) if node else None
+            self._draft.steps.append(part)
 
     def _read_destinations(self, binder: Binder) -> None:
         names: dict[str, Place] = {}
         for number, node in enumerate(self._list("destinations", "a list")):
             at = join("destinations", number)
             self._draft.has_destinations = True
-            self._draft.destinations.append(self._destination(node, at, binder, names))
+            if node:
+                self._draft.destinations.append(self._destination(node, at, binder, names))
 
     def _destination(self, node: Node, at: str, binder: Binder, names: dict[str, Place]) -> DestinationDraft:
         block = binder.block("destination", node, at)
         if block is None:
             return DestinationDraft(None, None)
-        keys = validate(DestinationKeys, block.only(frozenset(DestinationKeys.model_fields)), at, self._report)
+        engine = keys_of(DestinationKeys)
+        around = Surroundings(misspelt=_misspelt(block, engine))
+        keys = validate(DestinationKeys, block.only(engine), at, self._report, around=around)
         name = block.get("name")
         if keys and name:
             first = names.setdefault(keys.name, name.place)
@@ -235,15 +247,17 @@ class _Reader:
         part = binder.part("destination", block, at, DestinationKeys, keys.name if keys else "")
         return DestinationDraft(keys, part)
 
-    def _list(self, key: str, what: str) -> list[Node]:
+    def _list(self, key: str, what: str) -> list[Node | None]:
+        """The entries of a list. What is no list is reported; a single block counts as its one entry, and None stands
+        for entries that nobody can know."""
         node = self._blocks.get(key)
         if node is None or (isinstance(node, ScalarNode) and node.value is None):
             return []
         if isinstance(node, ListNode):
-            return node.items
+            return list(node.items)
         text = f"must be {what}; begin each with `- `, the first line being `- type: ...`"
         self._report.add("E203", node.place, key, text)
-        return []
+        return [node if isinstance(node, MapNode) else None]
 
 
 def _structure(root: MapNode) -> dict[str, Node]:
@@ -255,6 +269,12 @@ def _structure(root: MapNode) -> dict[str, Node]:
         if meant in _STRUCTURE and (key == meant or meant not in root.entries):
             found.setdefault(meant, entry.value)
     return found
+
+
+def _misspelt(block: MapNode, known: frozenset[str]) -> frozenset[str]:
+    """Which of the known keys that a block lacks somebody has tried to write."""
+    meant = {suggest(key, known) for key in block.entries if key not in known}
+    return frozenset(key for key in meant if key is not None and key not in block.entries)
 
 
 def _says(node: MapNode, key: str, text: str) -> bool:

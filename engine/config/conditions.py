@@ -47,7 +47,7 @@ class Scope:
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.text:
             self.report.add("E203", node.place, at, "must be the path of a field, such as OBX-3.1 or records[].unit")
         elif self.shape is not None and self.reader is None:
-            text = f"{self.shape} messages have no fields to ask for; use a filter plugin (`type: ...`), or `meta`"
+            text = f"{self.shape} messages have no fields to ask for; use a filter plugin, or an expression over `meta`"
             self.report.add("E406", node.place, at, text)
         elif self.reader is not None:
             wrong = self.reader.check(node.text)

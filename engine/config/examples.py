@@ -1,5 +1,6 @@
 """What a model's JSON Schema tells about one place in it: which keys there are, and what one could write."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
@@ -22,6 +23,10 @@ class LenientSchema(GenerateJsonSchema):
 
     def handle_invalid_for_json_schema(self, schema: core_schema.CoreSchema, error_info: str) -> JsonSchemaValue:  # noqa: ARG002
         return {}
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002
+        """Keys stay in their author's order, as people expect them in an example."""
+        return value
 
 
 @cache
@@ -82,11 +87,11 @@ class SchemaAt:
             yield inner
 
     def description(self) -> str:
-        """What its author says about it, as a first sentence without a full stop; may be empty."""
+        """The first sentence of what its author says about it, without a full stop; may be empty."""
         said = [
             schema["description"] for schema in self._found if "properties" not in schema and schema.get("description")
         ]
-        return said[0].split("\n")[0].rstrip(".") if said else ""
+        return re.split(r"\.\s|\n", said[0])[0].rstrip(".") if said else ""
 
     def example(self, depth: int = 0) -> str:
         """Something that could be written here, as YAML on one line."""
@@ -111,7 +116,7 @@ class SchemaAt:
         if schema.get("title") == "Secret":
             return _SECRET
         if kind == "object":
-            needed = schema.get("required", ())
+            needed = schema.get("required") or list(schema.get("properties", ()))[:2]
             inner = ", ".join(f"{key}: {self._part(schema, key, depth)}" for key in needed)
             return "{" + (inner or "...") + "}"
         return _PLACEHOLDERS.get(str(kind), "")

@@ -113,21 +113,23 @@ def _check_along(draft: Draft, report: Report) -> Shape | None:
         if part is None:
             shape = None
             continue
-        _check_takes(part, shape, giver, report)
-        emitted = part.emits
-        if emitted is not None:
-            shape, giver = emitted, f"`{part.plugin.name}`"
+        fits = _check_takes(part, shape, giver, report)
+        if not fits:  # the wrong step, perhaps: what it gives is not what comes next
+            shape = None
+        elif part.emits is not None:
+            shape, giver = part.emits, f"`{part.plugin.name}`"
     for destination in draft.destinations:
         if destination.part:
             _check_takes(destination.part, shape, giver, report)
     return shape
 
 
-def _check_takes(part: Part, shape: Shape | None, giver: str, report: Report) -> None:
+def _check_takes(part: Part, shape: Shape | None, giver: str, report: Report) -> bool:
     if shape is None or shape in part.plugin.accepts:
-        return
+        return True
     text = f"`{part.plugin.name}` takes {_listed(part.plugin)}, but {giver} gives {shape}; put a step between"
     report.add("E304", part.place, part.path, text)
+    return False
 
 
 def _listed(plugin: Plugin[Any]) -> str:

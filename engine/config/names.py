@@ -202,7 +202,7 @@ _ALIASES: Final[dict[str, str]] = {
     "otherwise": "cannot",
 }
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_LISTED: Final = 12
+_LISTED: Final = 15
 
 
 def suggest(word: str, known: Collection[str]) -> str | None:

@@ -21,10 +21,11 @@ _KEY: Final = "[key]"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a block's model does not know: keys that others take out of the same block, and what to say of a key that
-    belongs elsewhere."""
+    """What a block's model does not know: keys that others take out of the same block, keys that are there but
+    misspelt, and what to say of a key that belongs elsewhere."""
 
     also: Collection[str] = ()
+    misspelt: Collection[str] = ()
     elsewhere: Callable[[str], str | None] = field(default=lambda _: None)
 
 
@@ -57,7 +58,7 @@ def validate(
     except ValidationError as error:
         raw = error.errors(include_url=False, include_input=False)
         findings = _choose([_locate(node, one) for one in raw])
-        for finding in _fold(findings, model):
+        for finding in _fold(findings, model, around):
             _report(finding, model, at, report, around)
     except Exception as error:  # noqa: BLE001 - a plugin's own code: its fault must not hide the other problems
         text = f"its settings cannot be checked, because of a mistake in {model.__module__} ({type(error).__name__})"
@@ -85,6 +86,10 @@ def _locate(root: Node, raw: Mapping[str, Any]) -> _Finding:
             name = str(part)
         elif union is None:
             union = tuple(steps), str(part)
+    if raw["type"] == "union_tag_invalid":
+        tag = raw["ctx"]["discriminator"].strip("'")
+        place, node = _step(node, tag) or (place, node)
+        steps.append(tag)
     at_key = raw["type"] == "extra_forbidden" or parts[-1:] == (_KEY,)
     return _Finding(
         raw["type"],
@@ -135,17 +140,20 @@ def _misses(finding: _Finding, where: Steps) -> bool:
 
 def _neither(where: Steps, firsts: Sequence[_Finding]) -> _Finding:
     first = firsts[0]
+    texts = [one for one in firsts if kind_wanted(one.kind, one.context) == "text"]
+    if texts and isinstance(first.node, ScalarNode) and first.node.value is not None:
+        return texts[0]
     wanted = " or ".join(dict.fromkeys(kind_wanted(one.kind, one.context) for one in firsts))
     return _Finding("no_alternative", where, first.node, first.place, {"wanted": wanted}, first.said)
 
 
-def _fold(findings: Iterator[_Finding], model: type[BaseModel]) -> list[_Finding]:
+def _fold(findings: Iterator[_Finding], model: type[BaseModel], around: Surroundings) -> list[_Finding]:
     """A misspelt key and the key that is missing because of it are one mistake; nothing is said of a value that
     `${...}` left open."""
     kept = [one for one in findings if not (isinstance(one.node, ScalarNode) and one.node.unresolved)]
     kept = [one for one in kept if one.kind != "too_short" or not _short_by_others(one, kept)]
     missing = {(one.steps, one.name): one for one in kept if one.name is not None}
-    meant = set()
+    meant: set[tuple[Steps, str | None]] = {((), name) for name in around.misspelt}
     for one in kept:
         if one.kind == "extra_forbidden":
             word = suggest(str(one.steps[-1]), SchemaAt.of(model, one.steps[:-1]).keys())

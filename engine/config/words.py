@@ -59,7 +59,7 @@ def sentence(kind: str, context: Context, said: str, node: Node, key: str, schem
     if kind in ("enum", "literal_error"):
         return "E205", _choice(re.findall(r"'([^']*)'", str(context["expected"])), node)
     if kind == "union_tag_invalid":
-        return "E205", _choice(re.findall(r"'([^']*)'", str(context["expected_tags"])), None)
+        return "E205", _choice(re.findall(r"'([^']*)'", str(context["expected_tags"])), node)
     if kind == "union_tag_not_found":
         tag = str(context["discriminator"]).strip("'")
         return "E202", f"lacks `{tag}`, which says of what kind it is"
@@ -101,7 +101,8 @@ def _other_kind(wanted: str, node: Node, key: str, schema: SchemaAt) -> str:
 def _refused(kind: str, context: Context, said: str) -> str:
     if kind in _LIMITS:
         words, name = _LIMITS[kind]
-        return f"must be {words} {context[name]}"
+        limit = context[name]
+        return f"must be {words} {f'{limit:g}' if isinstance(limit, float) else limit}"
     match kind:
         case "string_too_short" | "too_short":
             least = context["min_length"]

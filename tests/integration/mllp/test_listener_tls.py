@@ -9,7 +9,7 @@ import pytest
 import trustme
 import uvloop
 
-from connectors.mllp.tls import ServerTls
+from connectors.tls import ServerTls
 from engine import sdk
 from tests.integration.mllp.parties import Door, Peer, block, let_run, oru
 

@@ -11,7 +11,7 @@ import pytest
 import trustme
 import uvloop
 
-from connectors.mllp.tls import ClientTls
+from connectors.tls import ClientTls
 from engine import sdk
 from simulators.hospital import HospitalReceiver
 from tests.integration.mllp.parties import Door, Post, failing, let_run

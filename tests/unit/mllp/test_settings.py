@@ -12,7 +12,7 @@ from connectors.mllp.listener import plugin as listener
 from connectors.mllp.sender import outgoing
 from connectors.mllp.sender import plugin as sender
 from connectors.mllp.settings import ListenerSettings, SenderSettings
-from connectors.mllp.tls import ClientTls, ServerTls
+from connectors.tls import ClientTls, ServerTls
 from engine import sdk
 
 

@@ -1,4 +1,4 @@
-"""TLS for MLLP (IHE ATNA ITI-19): certificates from files or secrets, client certificates either way."""
+"""TLS for listeners and senders (for MLLP: IHE ATNA ITI-19): certificates from files or secrets, either way."""
 
 import os
 import ssl
