@@ -1,14 +1,16 @@
-"""The embedded broker: queues in the journal's own database, handed over in memory inside one process.
+"""The embedded broker: the journal's rows in flight are the queue, and this keeps who is next.
 
-A published ticket is a row (written by the journal's writer, so it shares commits) and goes to the consumer at once.
-Rows that another process wrote (a replay from the command line) are found by polling. After a crash all rows that
-are still there are free again. One engine owns a SQLite store: its lock file sees to that.
+A ticket published by the engine itself goes to its consumer in memory; the work it names is in the journal, and
+after a crash the sweeper writes tickets for all of it, so nothing is written twice on the way. Another process (a
+replay from the command line) publishes through the table `ticket` of the same database, which the engine looks at
+twice a second. One engine owns a SQLite store: its lock file sees to that.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -23,7 +25,7 @@ _POLL_SECONDS = 0.5
 
 
 class TicketStore(Protocol):
-    """What the journal's writer offers for tickets."""
+    """What the journal's writer offers for tickets of other processes."""
 
     async def add_tickets(self, queue: str, tickets: Sequence[str]) -> Sequence[int]: ...
 
@@ -38,6 +40,8 @@ class TicketReader(Protocol):
 class _Entry:
     number: int
     ticket: Ticket
+    row: int | None = None
+    """Its row in the table, if another process wrote it."""
     redelivered: bool = False
 
 
@@ -76,7 +80,8 @@ class EmbeddedLease:
     async def ack(self) -> None:
         if self._queue.in_hands.pop(self._entry.number, None) is not None:
             self._queue.changed.set()
-            await self._broker.forget(self._entry.number)
+            if self._entry.row is not None:
+                self._broker.forget(self._entry.row)
 
     async def return_(self) -> None:
         if self._queue.in_hands.pop(self._entry.number, None) is not None:
@@ -84,17 +89,16 @@ class EmbeddedLease:
 
 
 class EmbeddedBroker:
-    """`engine.contracts.broker.Broker` inside the journal's database."""
+    """`engine.contracts.broker.Broker` beside the journal. Queues that this process declares are its own."""
 
     def __init__(self, store: TicketStore, reader: TicketReader, clock: Clock) -> None:
         self._store = store
         self._reader = reader
         self._clock = clock
         self._queues: dict[str, _Queue] = {}
+        self._number = count(1)
         self._seen = 0
-        self._own: set[int] = set()
         self._done: list[int] = []
-        self._publishing = 0
         self._poller: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -105,16 +109,12 @@ class EmbeddedBroker:
         self._queues.setdefault(queue, _Queue())
 
     async def publish(self, queue: str, tickets: Sequence[Ticket]) -> None:
-        self._publishing += 1
-        try:
-            numbers = await self._store.add_tickets(queue, [encode(ticket) for ticket in tickets])
-            self._own.update(numbers)
-            target = self._queues.get(queue)
-            if target is not None:
-                target.ready.extend(_Entry(n, ticket) for n, ticket in zip(numbers, tickets, strict=True))
-                target.changed.set()
-        finally:
-            self._publishing -= 1
+        target = self._queues.get(queue)
+        if target is None:  # another process owns the queue
+            await self._store.add_tickets(queue, [encode(ticket) for ticket in tickets])
+        else:
+            target.ready.extend(_Entry(next(self._number), ticket) for ticket in tickets)
+            target.changed.set()
 
     async def consume(self, queue: str, prefetch: int) -> AsyncIterator[Lease]:
         target = self._queues[queue]
@@ -137,14 +137,9 @@ class EmbeddedBroker:
         target = self._queues.get(queue)
         return len(target.ready) + len(target.in_hands) if target else 0
 
-    async def forget(self, number: int) -> None:
-        """Remove a finished ticket's row with others, when there are some or at the next poll.
-
-        If a crash comes first, the ticket comes again and its ids turn out to be done: harmless.
-        """
-        self._done.append(number)
-        if len(self._done) >= 100:
-            await self._remove_done()
+    def forget(self, row: int) -> None:
+        """The ticket in this row is finished. If a crash comes before it is removed, its ids turn out to be done."""
+        self._done.append(row)
 
     async def close(self) -> None:
         if self._poller is not None:
@@ -157,7 +152,6 @@ class EmbeddedBroker:
         done, self._done = self._done, []
         if done:
             await self._store.remove_tickets(done)
-            self._own.difference_update(done)
 
     async def _poll(self) -> None:
         while True:
@@ -171,12 +165,8 @@ class EmbeddedBroker:
     async def _load(self, *, redelivered: bool) -> None:
         c = tables.ticket.c
         rows = await self._reader.all(select(c.id, c.queue, c.ids).where(c.id > self._seen).order_by(c.id))
-        if self._publishing:  # an own row may be among them whose number is not known yet: look again later
-            return
-        for number, queue, ids in rows:
-            self._seen = max(self._seen, number)
-            if number in self._own:
-                continue
+        for row, queue, ids in rows:
+            self._seen = row
             target = self._queues.setdefault(queue, _Queue())
-            target.ready.append(_Entry(number, decode(ids), redelivered))
+            target.ready.append(_Entry(next(self._number), decode(ids), row, redelivered))
             target.changed.set()

@@ -12,7 +12,7 @@ from engine.config.documents import NAME_PATTERN, ChannelKeys, ChannelSource, De
 from engine.config.examples import keys_of
 from engine.config.names import hint, suggest
 from engine.config.problems import Place, Report, join
-from engine.config.routes import ANY_ZONE
+from engine.config.routes import ANY_ZONE, Routes
 from engine.config.substitute import Given, substitute
 from engine.config.tree import Entry, ListNode, MapNode, Node, ScalarNode
 from engine.config.validate import Surroundings, validate
@@ -75,8 +75,7 @@ class Surrounding:
 
     registry: Registry
     tables: Mapping[str, Table]
-    sites: Mapping[str, MapNode]
-    timezones: Mapping[str, str]
+    routes: Routes
     env: Mapping[str, str]
 
 
@@ -99,7 +98,7 @@ class _Reader:
         draft.variables = substitute(self._root, self._given(draft.site), self._report)
         self._check_name()
         draft.keys = validate(ChannelKeys, self._root, "", self._report, around=Surroundings(elsewhere=self._belongs))
-        zone = self._world.timezones.get(draft.site or "", ANY_ZONE) if "site" in self._root.entries else None
+        zone = self._world.routes.timezones.get(draft.site or "", ANY_ZONE) if "site" in self._root.entries else None
         context = SettingsContext(site_timezone=zone, tables=self._tables)
         binder = Binder(self._world.registry, context, self._report, _belongs_to_channel)
         self._read_source(binder)
@@ -126,19 +125,16 @@ class _Reader:
         node = self._root.get("site")
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
             return None
-        if node.text not in self._world.sites:
-            self._report.add(
-                "E310",
-                node.place,
-                "site",
-                f"routes.yaml has no site `{node.shown}`; {hint(node.text, self._world.sites)}",
-            )
+        names = self._world.routes.site_names
+        if names is not None and node.text not in names:
+            text = f"routes.yaml has no site `{node.shown}`; {hint(node.text, names)}"
+            self._report.add("E310", node.place, "site", text)
         return node.text
 
     def _given(self, site: str | None) -> Given:
         if "site" not in self._root.entries:
             return Given(self._world.env)
-        return Given(self._world.env, site or "", self._world.sites.get(site or ""), no_site="")
+        return Given(self._world.env, site or "", self._world.routes.sites.get(site or ""), no_site="")
 
     def _belongs(self, key: str) -> str | None:
         """A key at the left margin that belongs into a block."""

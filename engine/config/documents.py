@@ -136,5 +136,11 @@ class SiteKeys(Document):
 class RoutesKeys(Document):
     """routes.yaml."""
 
-    routes: dict[str, list[str]] = Field({}, description="Channel: the channels that it feeds")
-    sites: dict[str, SiteKeys] = Field({}, description="Hospitals and clinics by their short name")
+    routes: dict[str, list[str]] = Field(
+        {}, description="Channel: the channels that it feeds", examples=[{"stm-oru-in": ["reconcile"]}]
+    )
+    sites: dict[str, SiteKeys] = Field(
+        {},
+        description="Hospitals and clinics by their short name",
+        examples=[{"stm": {"timezone": "Europe/Dublin", "write_back": "partial"}}],
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.config.binding import Part
 from engine.config.channel import DestinationDraft, Draft
-from engine.config.names import hint
+from engine.config.names import hint, suggest
 from engine.config.plan import ChannelPlan, DestinationPlan
 from engine.config.problems import Place, Report
 from engine.config.routes import Arrow, Routes
@@ -27,10 +27,11 @@ def link(drafts: Mapping[str, Draft], broken: Collection[str], routes: Routes, r
     """Check all that concerns more than one line. `broken` are channels whose file could not be read at all."""
     arrows = _known_arrows(drafts, broken, routes, report)
     given = {name: _check_along(draft, report) for name, draft in drafts.items()}
+    closing = _check_circles(arrows, report)
     for arrow in arrows:
-        _check_route(arrow, drafts, given, report)
+        if arrow not in closing:
+            _check_route(arrow, drafts, given, report)
     running = _running(drafts)
-    _check_circles(arrows, report)
     _check_ends(drafts, routes, report)
     _check_claims(running, report)
     feeds: dict[str, list[str]] = defaultdict(list)
@@ -66,12 +67,13 @@ def _known_arrows(drafts: Mapping[str, Draft], broken: Collection[str], routes: 
     return arrows
 
 
-def _check_circles(arrows: Sequence[Arrow], report: Report) -> None:
-    """Each arrow that closes a circle is named, in the order of the file."""
+def _check_circles(arrows: Sequence[Arrow], report: Report) -> set[Arrow]:
+    """Each arrow that closes a circle is named, in the order of the file. Returns those."""
     onward: dict[str, list[Arrow]] = defaultdict(list)
     for arrow in arrows:
         onward[arrow.feeder].append(arrow)
     done: set[str] = set()
+    closing: set[Arrow] = set()
 
     def visit(name: str, way: list[str]) -> None:
         way.append(name)
@@ -80,6 +82,7 @@ def _check_circles(arrows: Sequence[Arrow], report: Report) -> None:
                 circle = " → ".join([*way[way.index(arrow.fed) :], arrow.fed])
                 text = f"goes round in a circle: {circle}; take one of these arrows out"
                 report.add("E302", arrow.place, arrow.path, text)
+                closing.add(arrow)
             elif arrow.fed not in done:
                 visit(arrow.fed, way)
         way.pop()
@@ -88,19 +91,28 @@ def _check_circles(arrows: Sequence[Arrow], report: Report) -> None:
     for name in list(onward):
         if name not in done:
             visit(name, [])
+    return closing
 
 
 def _check_ends(drafts: Mapping[str, Draft], routes: Routes, report: Report) -> None:
     """Every channel leads somewhere, and what is fed by routes only is fed."""
-    feeding = {arrow.feeder for arrow in routes.arrows}
-    fed = {arrow.fed for arrow in routes.arrows if arrow.feeder not in drafts or drafts[arrow.feeder].enabled}
+    if not routes.routes_known:
+        return
+    feeding = _meant({arrow.feeder for arrow in routes.arrows} | routes.open_ended, drafts)
+    live = [arrow for arrow in routes.arrows if arrow.feeder not in drafts or drafts[arrow.feeder].enabled]
+    fed = _meant({arrow.fed for arrow in live}, drafts)
     for draft in _running(drafts):
         if not draft.has_destinations and draft.name not in feeding:
             text = f"leads nowhere; add `destinations:` here, or `{draft.name}: [CHANNEL]` to the routes in routes.yaml"
             report.add("E303", draft.place, "", text)
-        if draft.fed and draft.name not in fed:
+        if draft.fed and draft.name not in fed and not routes.open_ended:
             text = "is fed by other channels only (`type: channel`), but no line of routes.yaml leads to it"
             report.add("W306", draft.place, "source", text)
+
+
+def _meant(names: Collection[str], drafts: Mapping[str, Draft]) -> set[str]:
+    """The names, and what misspelt ones probably mean: a slip in routes.yaml is no fault of the channel's file."""
+    return {*names, *(meant for name in names if name not in drafts and (meant := suggest(name, drafts)))}
 
 
 # --- shapes
@@ -138,7 +150,7 @@ def _listed(plugin: Plugin[Any]) -> str:
 
 def _check_route(arrow: Arrow, drafts: Mapping[str, Draft], given: Mapping[str, Shape | None], report: Report) -> None:
     gives, takes = given[arrow.feeder], drafts[arrow.fed].shape
-    if gives and takes and gives is not takes and arrow.feeder != arrow.fed:
+    if gives and takes and gives is not takes:
         text = f"`{arrow.fed}` takes {takes}, but `{arrow.feeder}` gives {gives}; add a step in between"
         report.add("E305", arrow.place, arrow.path, text)
 

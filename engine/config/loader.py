@@ -11,7 +11,7 @@ from engine.config.channel import Draft, Surrounding, read_channel
 from engine.config.linker import link, plans
 from engine.config.plan import Configuration
 from engine.config.problems import Place, Problem, Report, refuses
-from engine.config.routes import Routes, no_routes, read_routes
+from engine.config.routes import UNREADABLE, Routes, read_routes
 from engine.config.tables import read_tables
 from engine.config.tree import MapNode, parse, plain, read_text
 from engine.model.settings import Table
@@ -41,9 +41,9 @@ def load(root: Path, registry: Registry, env: Mapping[str, str]) -> Loaded:
         report.add("E101", Place(root, 1, 1), "", text)
         return Loaded(None, report.sorted())
     tables = read_tables(folder / "tables", report)
-    routes = read_routes(_routes_tree(root / ROUTES, report), env, report)
+    routes = _routes(root / ROUTES, env, report)
     files = channel_files(folder)
-    world = Surrounding(registry, tables, routes.sites, routes.timezones, env)
+    world = Surrounding(registry, tables, routes, env)
     drafts, broken = _read_channels(folder, files, world, report)
     linked = link(drafts, broken, routes, report)
     problems = report.sorted()
@@ -59,9 +59,12 @@ def channel_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if not file.name.endswith(_TEST_ENDING))
 
 
-def _routes_tree(file: Path, report: Report) -> MapNode:
-    text = read_text(file, report) if file.exists() else None
-    return _block(text, file, report) or no_routes(file)
+def _routes(file: Path, env: Mapping[str, str], report: Report) -> Routes:
+    """Without the file there are no routes and no sites, which some configurations can do without."""
+    if not file.exists():
+        return Routes()
+    tree = _block(read_text(file, report), file, report)
+    return UNREADABLE if tree is None else read_routes(tree, env, report)
 
 
 def _read_channels(

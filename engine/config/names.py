@@ -200,6 +200,9 @@ _ALIASES: Final[dict[str, str]] = {
     "capabilities": "can",
     "fallback": "cannot",
     "otherwise": "cannot",
+    "via": "by",
+    "using": "by",
+    "through": "by",
 }
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LISTED: Final = 15

@@ -8,6 +8,7 @@ import yaml
 
 _KEY_THEN_TEXT: Final = re.compile(r"\s*(?:- +)*[^\s:#'\"\[{][^:#]*: +\S")
 _NO_BLANK_AFTER_COLON: Final = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_][\w.-]*):(?P<value>[^\s:/\\].*)")
+_BARE_REFERENCE: Final = re.compile(r"[:,\[{]\s*([^\s\"',\[{}]*\$\{[^}]*\})")
 _SIMPLE: Final[tuple[tuple[str, str], ...]] = (
     ("found unknown escape", "in double quotes a backslash begins an escape; put the text in single quotes"),
     ("block sequence entries are not allowed", "a list begins on a line of its own: end this one at its `:`"),
@@ -89,6 +90,11 @@ def _explain(spot: _Spot, context: str, problem: str) -> Explanation:
     if "quoted scalar" in context and "end of stream" in problem:
         return spot.since("E102", "the quote that opens here is never closed")
     if "flow" in context and "did not find expected ','" in problem:
+        reference = _BARE_REFERENCE.search(spot.lines[spot.since_line])
+        if reference:
+            column = reference.start(1)
+            text = f'inside brackets, text with ${{...}} must be in quotes: "{reference[1]}"'
+            return Explanation("E102", spot.since_line + 1, column + 1, text)
         bracket = "[" if "sequence" in context else "{"
         closing = "]" if "sequence" in context else "}"
         return spot.since("E102", f"the `{bracket}` that opens here is not closed; write `{closing}` at its end")

@@ -42,7 +42,8 @@ class Broker(Protocol):
         ...
 
     async def publish(self, queue: str, tickets: Sequence[Ticket]) -> None:
-        """Returns when the broker has the tickets durably. Raises Unavailable; then they may or may not be there."""
+        """Returns when the broker has the tickets (confirmed, where it is another program). Raises Unavailable; then
+        they may or may not be there. A broker that dies may lose them: the sweeper makes them anew."""
         ...
 
     def consume(self, queue: str, prefetch: int) -> AsyncIterator[Lease]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.contracts.journal import PendingDelivery
 from engine.journal import tables
 from engine.journal.errors import journal_error
+from engine.journal.recent import Recent
 from engine.model.clock import from_micros
 from engine.model.delivery import Delivery
 from engine.model.message import Message, Shape
@@ -81,8 +82,10 @@ def _to_delivery(row: Any) -> PendingDelivery:
 class JournalQueries:
     """`engine.contracts.journal.Queries` over SQLAlchemy; nothing here writes."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, messages: Recent[Message], deliveries: Recent[Delivery]) -> None:
         self._engine = engine
+        self._messages = messages
+        self._deliveries = deliveries
 
     async def all(self, statement: Any) -> Sequence[Any]:
         """Run a query of the caller's own: for the CLI and the console. Raises Unavailable."""
@@ -94,12 +97,19 @@ class JournalQueries:
             raise journal_error(error) from None
 
     async def pending(self, ids: Sequence[str]) -> Sequence[Message]:
-        rows = await self.all(MESSAGE.where(_m.id.in_(ids), _m.state.in_(MESSAGES_IN_FLIGHT)).order_by(_m.id))
-        return [to_message(row) for row in rows]
+        found, missing = self._messages.take(ids)
+        if not missing:
+            return found
+        rows = await self.all(MESSAGE.where(_m.id.in_(missing), _m.state.in_(MESSAGES_IN_FLIGHT)))
+        return sorted([*found, *map(to_message, rows)], key=lambda message: message.id)
 
     async def pending_deliveries(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
-        rows = await self.all(_DELIVERY.where(_d.id.in_(ids), _d.state.in_(DELIVERIES_IN_FLIGHT)).order_by(_d.id))
-        return [_to_delivery(row) for row in rows]
+        taken, missing = self._deliveries.take(ids)
+        found = [PendingDelivery(delivery) for delivery in taken]
+        if not missing:
+            return found
+        rows = await self.all(_DELIVERY.where(_d.id.in_(missing), _d.state.in_(DELIVERIES_IN_FLIGHT)))
+        return sorted([*found, *map(_to_delivery, rows)], key=lambda pending: pending.delivery.id)
 
     async def lane(self, channel: str, destination: str, order_key: str, limit: int) -> Sequence[PendingDelivery]:
         rows = await self.all(

@@ -13,8 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from engine.contracts.journal import DeliveryOutcome, ProcessOutcome, Receipt
 from engine.journal import statements
 from engine.journal.queries import JournalQueries
+from engine.journal.recent import Recent
 from engine.journal.writer import GroupCommit, SessionTransaction
+from engine.model.delivery import Delivery
 from engine.model.message import Message
+from engine.model.states import MessageState
 
 
 def _pragmas(connection: Any, _record: Any) -> None:
@@ -45,17 +48,32 @@ def sync_engine(path: Path) -> Engine:
 class SqliteWriter:
     """`engine.contracts.journal.Writer` on SQLite."""
 
-    def __init__(self, commits: GroupCommit) -> None:
+    def __init__(self, commits: GroupCommit, messages: Recent[Message], deliveries: Recent[Delivery]) -> None:
         self._commits = commits
+        self._messages = messages
+        self._deliveries = deliveries
 
     async def accept(self, messages: Sequence[Message]) -> Sequence[Receipt]:
-        return await self._commits.call(partial(statements.accept, messages=messages))
+        receipts = await self._commits.call(partial(statements.accept, messages=messages))
+        fresh = {receipt.id for receipt in receipts if receipt.duplicate_of is None}
+        self._messages.put((message.id, message) for message in messages if message.id in fresh)
+        return receipts
 
     def transaction(self) -> AbstractAsyncContextManager[SessionTransaction]:
         return self._commits.session()
 
     async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
-        return await self._commits.call(partial(statements.commit_outcomes, outcomes=outcomes))
+        committed = await self._commits.call(partial(statements.commit_outcomes, outcomes=outcomes))
+        done = set(committed)
+        for outcome in outcomes:
+            if outcome.message_id in done:
+                self._messages.put(
+                    (child.message.id, child.message)
+                    for child in outcome.children
+                    if child.state is MessageState.RECEIVED
+                )
+                self._deliveries.put((delivery.id, delivery) for delivery in outcome.deliveries)
+        return committed
 
     async def commit_deliveries(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         await self._commits.call(partial(statements.commit_deliveries, outcomes=outcomes))
@@ -94,8 +112,10 @@ class SqliteJournal:
         self._commits = GroupCommit(sync_engine(path))
         self._reader: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(self._reader.sync_engine, "connect", _pragmas)
-        self.writer = SqliteWriter(self._commits)
-        self.queries = JournalQueries(self._reader)
+        messages: Recent[Message] = Recent(lambda message: message.body)
+        deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
+        self.writer = SqliteWriter(self._commits, messages, deliveries)
+        self.queries = JournalQueries(self._reader, messages, deliveries)
 
     @property
     def reader(self) -> AsyncEngine:

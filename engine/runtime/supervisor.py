@@ -34,7 +34,7 @@ class Supervisor:
             await tools.broker.declare(process_queue(plan.name))
             for destination in plan.destinations:
                 await tools.broker.declare(dispatch_queue(plan.name, destination.name))
-        recovered = await sweep(plans, tools)
+        recovered = await sweep(plans, tools, every_queue=True)
         if recovered:
             tools.log.info("recovered", count=recovered)
         wanted = await tools.journal.queries.channel_commands()

@@ -13,19 +13,22 @@ from engine.runtime.tools import Tools
 _AT_ONCE = 1000
 
 
-async def sweep(plans: Iterable[ChannelPlan], tools: Tools) -> int:
-    """Publish what is in flight for every queue that is empty; the number of ids published. Raises Unavailable."""
+async def sweep(plans: Iterable[ChannelPlan], tools: Tools, *, every_queue: bool = False) -> int:
+    """Publish what is in flight for every queue that is empty, or for all; the number of ids published.
+
+    Raises Unavailable.
+    """
     published = 0
     queries = tools.journal.queries
     for plan in plans:
         queue, after = process_queue(plan.name), ""
-        if await tools.broker.depth(queue) == 0:
+        if every_queue or await tools.broker.depth(queue) == 0:
             while ids := await queries.in_flight(plan.name, after, _AT_ONCE):
                 await tools.hand_on({queue: ids})
                 published, after = published + len(ids), ids[-1]
         for destination in plan.destinations:
             queue, after = dispatch_queue(plan.name, destination.name), ""
-            if await tools.broker.depth(queue) == 0:
+            if every_queue or await tools.broker.depth(queue) == 0:
                 while ids := await queries.deliveries_in_flight(plan.name, destination.name, after, _AT_ONCE):
                     await tools.hand_on({queue: ids})
                     published, after = published + len(ids), ids[-1]

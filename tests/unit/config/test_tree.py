@@ -141,7 +141,10 @@ def test_an_alias_stands_for_the_whole_value() -> None:
             "a: &x {k: 1}\nb:\n  <<: *x\n",
             "3:3 E106 <<: merge keys are not used here; write the keys out, or give the whole block an alias",
         ),
-        ("a: *nobody\n", '1:4 E107: `*nobody` stands for nothing above; put text that begins with * in quotes: "*nobody"'),
+        (
+            "a: *nobody\n",
+            '1:4 E107: `*nobody` stands for nothing above; put text that begins with * in quotes: "*nobody"',
+        ),
         ("a: &x [1, *x]\n", "1:11 E107: `*x` stands inside what it stands for"),
         (
             "a: 1\n---\nb: 2\n",

@@ -1,0 +1,43 @@
+"""What was just committed, kept at hand for whoever works on it next, so that it need not be read again."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class Recent(Generic[V]):
+    """Values by id, each given out once; the oldest go when there are more than `most_bytes` of bodies.
+
+    Only the process that committed them has them, and only while they are in flight for sure: whoever asks a second
+    time (a ticket too many, a retry) reads the journal.
+    """
+
+    def __init__(self, body_of: Callable[[V], bytes], most_bytes: int = 64_000_000) -> None:
+        self._values: OrderedDict[str, V] = OrderedDict()
+        self._body_of = body_of
+        self._most = most_bytes
+        self._bytes = 0
+
+    def put(self, items: Iterable[tuple[str, V]]) -> None:
+        for id_, value in items:
+            self._values[id_] = value
+            self._bytes += len(self._body_of(value)) + 500
+        while self._bytes > self._most:
+            self._forget(self._values.popitem(last=False)[1])
+
+    def take(self, ids: Sequence[str]) -> tuple[list[V], list[str]]:
+        """Those that are at hand, in the order asked for, and the ids of the others."""
+        found, missing = [], []
+        for id_ in ids:
+            value = self._values.pop(id_, None)
+            if value is None:
+                missing.append(id_)
+            else:
+                self._forget(value)
+                found.append(value)
+        return found, missing
+
+    def _forget(self, value: V) -> None:
+        self._bytes -= len(self._body_of(value)) + 500
