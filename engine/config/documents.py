@@ -50,7 +50,7 @@ class Retry(Document):
         _RETRY.first_wait_seconds, gt=0, description="Wait after the first failure; it doubles"
     )
     longest_wait: Duration = Field(_RETRY.longest_wait_seconds, gt=0, description="The waits grow up to this")
-    jitter: Annotated[float, BeforeValidator(_share)] = Field(
+    jitter: Annotated[float, BeforeValidator(_share), WithJsonSchema({"type": ["number", "boolean"]})] = Field(
         _RETRY.jitter, ge=0, le=1, description="Share of each wait that is drawn by chance; true and false will do"
     )
 

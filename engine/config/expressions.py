@@ -6,7 +6,7 @@ knows which library evaluates.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +36,10 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _WHERE: Final = re.compile(r"<input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
+
+
+Bound = Mapping[str, Sequence[tuple[int, int]]]
+"""A name that comprehensions bind, and the parts of the text where it may be used."""
 
 
 class Unusable(Exception):
@@ -69,7 +73,9 @@ def compile_expression(source: str, names: frozenset[str]) -> Expression:
     _check_patterns(source)
     needs = frozenset(program.variables()) & names
     if not needs:
-        raise Unusable(f"looks at nothing of the message; {hint('', names)}")
+        raise Unusable(
+            "looks at nothing of the message; give fields a name under `with: {value: OBX-5}`, or use `meta`"
+        )
     return Expression(needs, _holder(program))
 
 
@@ -108,10 +114,10 @@ def _tokens(source: str) -> list[_Token]:
     return [_Token(str(m.lastgroup), m[0], m.start()) for m in found if m.lastgroup != "comment"]
 
 
-def _check_safe(source: str, names: frozenset[str]) -> dict[str, tuple[int, int]]:
-    """The names that comprehensions bind, each with where it may be used."""
+def _check_safe(source: str, names: frozenset[str]) -> Bound:
+    """Refuses what could take long. Gives the names that comprehensions bind."""
     tokens = _tokens(source)
-    bound: dict[str, tuple[int, int]] = {}
+    bound: dict[str, list[tuple[int, int]]] = {}
     inside_until = -1
     for number, token in enumerate(tokens):
         if not _calls_method(tokens, number):
@@ -130,7 +136,7 @@ def _check_safe(source: str, names: frozenset[str]) -> dict[str, tuple[int, int]
             raise Unusable(
                 f"`{name.text}` is a name already; call the one inside {token.text}() otherwise", name.offset
             )
-        bound[name.text] = name.offset, tokens[inside_until].offset
+        bound.setdefault(name.text, []).append((name.offset, tokens[inside_until].offset))
     plus = next((token for token in tokens if token.text == "+"), None)
     if bound and plus:
         raise Unusable("`+` cannot be used beside all, exists, exists_one or filter: lists would grow", plus.offset)
@@ -156,17 +162,14 @@ def _closing(tokens: list[_Token], opening: int) -> int:
     return len(tokens) - 1
 
 
-def _check_names(
-    source: str, used: frozenset[str], names: frozenset[str], bound: Mapping[str, tuple[int, int]]
-) -> None:
+def _check_names(source: str, used: frozenset[str], names: frozenset[str], bound: Bound) -> None:
     tokens = _tokens(source)
     for number, token in enumerate(tokens):
         after_dot = number > 0 and tokens[number - 1].text == "."
         called = number + 1 < len(tokens) and tokens[number + 1].text == "("
         if token.kind != "name" or after_dot or called or token.text in names or token.text in _WORDS:
             continue
-        first, last = bound.get(token.text, (0, -1))
-        if not first <= token.offset <= last:
+        if not any(first <= token.offset <= last for first, last in bound.get(token.text, ())):
             raise Unusable(f"`{token.text}` is not known here; {hint(token.text, names)}", token.offset)
     unknown = used - names - bound.keys()
     if unknown:
@@ -175,6 +178,8 @@ def _check_names(
 
 def _check_functions(used: list[str]) -> None:
     for name in used:
+        if name in _MACROS:
+            raise Unusable(f"`{name}` takes a name and a condition, as in codes.{name}(c, c == 'x')")
         if name.isidentifier() and name not in _FUNCTIONS and not (name.startswith("_") and name.endswith("_")):
             raise Unusable(f"there is no function `{name}`; {hint(name, _FUNCTIONS | _MACROS)}")
 

@@ -76,9 +76,10 @@ def _block(
     """A block with `type` and the settings of that type beside it."""
     engine = _model(around, place, definitions) if around else {"properties": {}, "required": []}
     types = {name: plugin for name in registry.names(place) if (plugin := registry.get(place, name))}
-    choices = {name: _settings(name, plugin, place, engine, definitions) for name, plugin in types.items()} | (
-        more or {}
-    )
+    choices = {name: _settings(name, plugin, place, engine, definitions) for name, plugin in types.items()}
+    choices |= more or {}
+    if not choices:
+        return {"not": {"required": ["type"]}, "description": f"No {place} plugin is installed"}
     return {
         "type": "object",
         "required": ["type"],

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.reconcile import run
+from engine.cli.bench.reconcile import run
 
 
 def test_a_small_run_gives_every_figure(tmp_path: Path) -> None:

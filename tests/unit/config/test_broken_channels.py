@@ -731,7 +731,9 @@ CONDITIONS = {
     ),
     "an expression that looks at nothing": (
         '{expression: "1 == 1"}',
-        ["10:21 E405 filter.keep_when[0].expression: looks at nothing of the message; there are: meta"],
+        [
+            "10:21 E405 filter.keep_when[0].expression: looks at nothing of the message; give fields a name under `with: {value: OBX-5}`, or use `meta`"
+        ],
     ),
     "with misspelt": (
         "{expression: \"meta.x == 'a'\", vith: {v: OBX-5}}",

@@ -1,4 +1,4 @@
-from benchmarks.parse import oru, python_hl7, records, retained_kib, typed
+from engine.cli.bench.parse import oru, python_hl7, records, retained_kib, typed
 from clinical.hl7v2 import header
 
 

@@ -9,7 +9,7 @@ On SQLite with the journal's own writer (WAL, synchronous FULL, one commit for e
 - duplicate: the whole step for the same readings from another source, in the other unit and some seconds later,
   which takes over as the preferred one.
 
-Run it as `python -m benchmarks.reconcile [rows]`.
+Run it as `python -m engine.cli.bench.reconcile [rows]`.
 """
 
 import asyncio
