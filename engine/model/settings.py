@@ -84,7 +84,7 @@ def _resolve_zone(value: Any, info: ValidationInfo) -> Any:
 def _known_zone(value: str) -> str:
     try:
         zoneinfo.ZoneInfo(value)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder of zones is an OSError
         raise ValueError(f"{value!r} is not an IANA time zone; write one such as Europe/Dublin") from error
     return value
 
