@@ -54,8 +54,9 @@ class RecordsToFhirSettings(sdk.Settings):
 def records_to_fhir(message: sdk.Message, settings: RecordsToFhirSettings) -> list[sdk.StepOutput]:
     """Each record as one FHIR R4 resource in a message of its own.
 
-    Meta: `resource_type`, `identifier` (`system|value`), `interaction` (`create` or `update`). A record that
-    cannot be written is set aside as InvalidMessage; the others go on.
+    Meta: `resource_type`, `identifier` (`system|value`), `interaction` (`create` or `update`). The identifier is
+    the order key too: versions of one reading stay in order, different readings do not wait for each other. A record
+    that cannot be written is set aside as InvalidMessage; the others go on.
     """
     return [_output(message, record, number, settings) for number, record in enumerate(read_records(message.body))]
 
@@ -73,4 +74,4 @@ def _output(message: sdk.Message, record: Record, number: int, settings: Records
         "identifier": token(identifier["system"], identifier["value"]),
         "interaction": "update" if record.status in settings.updates else "create",
     }
-    return message.but(body=encode(resource), shape=sdk.Shape.FHIR, meta=meta)
+    return message.but(body=encode(resource), shape=sdk.Shape.FHIR, meta=meta, order_key=meta["identifier"])

@@ -77,7 +77,7 @@ def _in_hl7(body: bytes, settings: SetFieldsSettings) -> bytes:
                 raise _missing(value.source)
             if found or value.if_missing == "empty":
                 changes[path] = found
-        return opened.but(changes).raw
+        return opened.edited(changes)
     except Hl7Error as error:
         raise sdk.InvalidMessage(error.text, code=error.code, path=error.path) from None
 

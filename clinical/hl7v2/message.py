@@ -73,6 +73,11 @@ class Message:
         Untouched segments keep their bytes. Raises Hl7Error if a path cannot be written, a segment is not there, or
         a value has no form in the message's character set.
         """
+        raw = self.edited(changes)
+        return self if raw is self.raw else parse(raw, self.charset.codec)
+
+    def edited(self, changes: Mapping[str, str]) -> bytes:
+        """The bytes of `but(changes)`, without opening them."""
         edited: dict[int, str] = {}
         place = {id(segment): number for number, segment in enumerate(self.segments)}
         for text, value in changes.items():
@@ -84,7 +89,10 @@ class Message:
             for segment in named:
                 number = place[id(segment)]
                 edited[number] = _with(edited.get(number, segment.text), path, escaped, self.delimiters)
-        return self._with_segments(edited) if edited else self
+        raw = self._rewritten(edited) if edited else self.raw
+        if any(path.startswith("MSH-18") for path in changes):
+            self._check_charset(raw)
+        return raw
 
     def _written(self, value: str, path: Path) -> str:
         if value == NULL:
@@ -98,11 +106,10 @@ class Message:
             raise Hl7Error("a value with parts has no place there; write it to a whole field", str(path), "bad-path")
         return value
 
-    def _with_segments(self, edited: Mapping[int, str]) -> "Message":
-        made = parse(self._rewritten(edited), self.charset.codec)
-        if made.charset.codec != self.charset.codec and not made.raw.isascii():
+    def _check_charset(self, raw: bytes) -> None:
+        made = parse(raw, self.charset.codec)
+        if made.charset.codec != self.charset.codec and not raw.isascii():
             raise Hl7Error("another character set needs the text written anew, which this edit does not", "MSH-18")
-        return made
 
     def _rewritten(self, edited: Mapping[int, str]) -> bytes:
         """The bytes with some segments replaced; all else, line ends included, as it was."""
@@ -134,6 +141,10 @@ def parse(raw: bytes, default_charset: str = FALLBACK) -> Message:
     `default_charset` (a codec). Raises Hl7Error if there is no MSH, or its separators cannot be used; never anything
     else, whatever the bytes.
     """
+    global _last  # noqa: PLW0603 - see below
+    last = _last
+    if last is not None and last[0] is raw and last[1] == default_charset:
+        return last[2]
     start = start_of(raw)
     declared = declared_charset(raw[start : end_of_first_segment(raw, start)])
     text, charset = decode(raw[start:] if start else raw, declared, default_charset)
@@ -145,7 +156,14 @@ def parse(raw: bytes, default_charset: str = FALLBACK) -> Message:
     for number, segment in enumerate(segments):
         if number == 0 or segment.name in HEADERS:
             segments[number] = HeaderSegment(segment.text, delimiters, codec)
-    return Message(raw, delimiters, charset, tuple(segments))
+    message = Message(raw, delimiters, charset, tuple(segments))
+    _last = raw, default_charset, message
+    return message
+
+
+# A filter and the steps after it open the same bytes one after the other. Messages are not changed once made, and
+# one assignment of a tuple is safe between threads.
+_last: tuple[bytes, str, Message] | None = None
 
 
 def _writable(path: Path) -> Path:

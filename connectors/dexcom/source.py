@@ -1,7 +1,8 @@
 """The `dexcom` source: takes accounts in turn, and yields one arrival for each answer that has something new."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import hashlib
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -60,6 +61,31 @@ class DexcomSource:
             finally:
                 for account in self._accounts:
                     await account.keeper.finish()
+
+    def rehearse(self, body: bytes, meta: Mapping[str, str]) -> sdk.Arrival:
+        """What this answer of Dexcom would be, for channel tests; meta `account` names whose, else it is the first's.
+
+        Raises Refused if there is no such account."""
+
+        async def settle(_verdict: sdk.Verdict) -> None:
+            """There is no cursor to be moved."""
+
+        named = meta.get("account", self._settings.accounts[0].name)
+        account = next((one for one in self._settings.accounts if one.name == named), None)
+        if account is None:
+            raise sdk.Refused("the channel has no account of this name", code="unknown-account")
+        patient = account.patient
+        return sdk.Arrival(
+            body=body,
+            shape=sdk.Shape.JSON,
+            settle=settle,
+            meta={
+                "patient_system": patient.system,
+                "patient_value": patient.value,
+                "fetched_at": self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            },
+            source_key=f"dexcom:{account.name}:{hashlib.sha256(body).hexdigest()[:32]}",
+        )
 
     async def close(self) -> None:
         """See `sdk.Source`."""

@@ -49,6 +49,20 @@ class FhirServer:
             raise result
         return result
 
+    def rehearse(self, delivery: sdk.Delivery, word: str) -> sdk.Answer:
+        """What it would come to if the server answered this status (`201`, `429`), or did `no_answer`: for channel
+        tests. Raises as `send`, and ValueError for any other word."""
+        write = read_write(delivery)
+        if word.replace("-", "_") == "no_answer":
+            raise sdk.Unavailable("the server did not answer in time", code="timed-out")
+        if not re.fullmatch(r"[1-5]\d\d", word):
+            raise ValueError("is no answer of a FHIR server; write a status such as 201 or 429, or no_answer")
+        location = f"{write.resource_type}/rehearsal" if word == "201" else None
+        result = self._judge(write, Reply(int(word), location=location))
+        if isinstance(result, sdk.EngineError):
+            raise result
+        return result
+
     async def send_many(self, deliveries: Sequence[sdk.Delivery]) -> Sequence[Result]:
         """One result for each. Writes to the same resource go one after the other, in order."""
         results: dict[int, Result] = {}

@@ -192,6 +192,25 @@ class FileReader:
         name = _as_text(found.name)
         return sdk.Arrival(body, self._shape, settle, meta={"file_name": name}, source_key=source_key(name, body))
 
+    def rehearse(self, body: bytes, meta: Mapping[str, str]) -> sdk.Arrival:
+        """What a file with this content would be, for channel tests; meta `file_name` is its name. Raises Refused if
+        it would be moved to `refused`."""
+
+        async def settle(_verdict: sdk.Verdict) -> None:
+            """There is no file to be moved."""
+
+        wrong = flaw(body, self._shape) if self._settings.check_whole else None
+        if wrong is not None:
+            raise sdk.Refused(wrong.reason, code=wrong.code, path=wrong.place or None)
+        name = meta.get("file_name", "rehearsal")
+        return sdk.Arrival(body, self._shape, settle, meta={"file_name": name}, source_key=source_key(name, body))
+
+    def rehearse_reply(self, verdict: sdk.Verdict | None) -> str:
+        """Where the file would go: `processed`, `refused`, or nowhere: `left`."""
+        if isinstance(verdict, sdk.Accepted):
+            return "processed"
+        return "left" if isinstance(verdict, sdk.Deferred) else "refused"
+
     async def _settle(self, found: Found, verdict: sdk.Verdict) -> None:
         match verdict:
             case sdk.Accepted():

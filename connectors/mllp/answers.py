@@ -31,7 +31,8 @@ _CODES: Final = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
 _CONDITION: Final = re.compile(r"\d{1,3}")  # of table 0357; whatever else stands there is the peer's own words
 
 
-def _answer_key(value: str) -> str:
+def answer_key(value: str) -> str:
+    """A row's key in its one spelling. Raises ValueError for what is no kind of answer."""
     match = _KEY.fullmatch(value.strip())
     if not match:
         raise ValueError(
@@ -48,7 +49,7 @@ def _no_silent_success(rows: Mapping[str, Verb]) -> Mapping[str, Verb]:
     return rows
 
 
-AnswerKey = Annotated[str, AfterValidator(_answer_key), WithJsonSchema({"type": "string", "pattern": _KEY.pattern})]
+AnswerKey = Annotated[str, AfterValidator(answer_key), WithJsonSchema({"type": "string", "pattern": _KEY.pattern})]
 Answers = Annotated[dict[AnswerKey, Verb], AfterValidator(_no_silent_success)]
 """Rows that an analyst writes; the others stay as in DEFAULTS."""
 

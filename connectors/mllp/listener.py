@@ -3,12 +3,12 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from clinical.hl7v2 import Header
 from connectors.mllp.acceptor import Acceptor
-from connectors.mllp.admission import NotTaken, answer
+from connectors.mllp.admission import NotTaken, admit, answer, too_large
 from connectors.mllp.connection import Connection, Exchange
 from connectors.mllp.framing import enclose
 from connectors.mllp.settings import ListenerSettings
@@ -67,6 +67,26 @@ class MllpListener:
         self._closed = True
         self._something.set()
         await self._shut()
+
+    # --- channel tests
+
+    def rehearse(self, body: bytes, meta: Mapping[str, str]) -> sdk.Arrival:
+        """What this message would be at the door, for channel tests. Raises Refused if it would not be taken."""
+        try:
+            if len(body) > self.settings.max_size:
+                raise too_large(body, self.settings.max_size)
+            header = admit(body, self.settings.accepts)
+        except NotTaken as error:
+            raise sdk.Refused(error.text, code=error.code) from error
+        return _arrival(body, header, meta.get("peer", "127.0.0.1"), _settle_nobody)
+
+    def rehearse_reply(self, verdict: sdk.Verdict | None) -> str:
+        """The code that a sender would see; None stands for what was not taken at the door."""
+        if isinstance(verdict, sdk.Accepted):
+            return "AA"
+        if isinstance(verdict, sdk.Deferred):
+            return self.settings.when_unavailable
+        return "AE" if verdict else "AR"
 
     # --- the connections' side (Desk)
 
@@ -163,21 +183,8 @@ class _Message(Exchange):
         self._settled = False
 
     def arrival(self) -> sdk.Arrival:
-        """What the engine gets. `source_key` is sender and control id (MSH-10); where there is none, an equal body
-        is what makes a re-send."""
-        header, peer = self._header, self.connection.peer
-        sender = f"{header.sending_application}|{header.sending_facility}"
-        control_id = header.control_id
-        meta = {
-            "control_id": control_id,
-            "message_type": header.message_type,
-            "sender": sender,
-            "version": header.version,
-            "peer": peer,
-        }
-        key = control_id or hashlib.sha256(self._content).hexdigest()
-        order_key = sender if len(sender) > 1 else peer
-        return sdk.Arrival(self._content, sdk.Shape.HL7V2, self.settle, meta, f"{sender}|{key}", order_key)
+        """What the engine gets."""
+        return _arrival(self._content, self._header, self.connection.peer, self.settle)
 
     async def settle(self, verdict: sdk.Verdict) -> None:
         """See `Arrival`. The answer is written when all answers before it on the connection are."""
@@ -203,6 +210,28 @@ class _Message(Exchange):
         self._settled = True
         self.answer(reply)
         self._listener.settled(len(self._content))
+
+
+def _arrival(
+    content: bytes, header: Header, peer: str, settle: Callable[[sdk.Verdict], Awaitable[None]]
+) -> sdk.Arrival:
+    """`source_key` is sender and control id (MSH-10); where there is none, an equal body is what makes a re-send."""
+    sender = f"{header.sending_application}|{header.sending_facility}"
+    control_id = header.control_id
+    meta = {
+        "control_id": control_id,
+        "message_type": header.message_type,
+        "sender": sender,
+        "version": header.version,
+        "peer": peer,
+    }
+    key = control_id or hashlib.sha256(content).hexdigest()
+    order_key = sender if len(sender) > 1 else peer
+    return sdk.Arrival(content, sdk.Shape.HL7V2, settle, meta, f"{sender}|{key}", order_key)
+
+
+async def _settle_nobody(_verdict: sdk.Verdict) -> None:
+    """Of a rehearsal: there is no sender who waits."""
 
 
 class _Stamps:

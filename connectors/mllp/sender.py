@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from clinical.hl7v2 import AckReply, Hl7Error, header
-from connectors.mllp.answers import AnswerTable
+from connectors.mllp.answers import AnswerTable, answer_key
 from connectors.mllp.client import Client, NoAnswer, Rubbish, SentIds, WrongAnswer, connect
 from connectors.mllp.framing import enclose
 from connectors.mllp.settings import SenderSettings
@@ -65,6 +65,16 @@ class MllpSender:
         finally:
             self._free.put_nowait(line)
         return self._answers.conclude(reply)
+
+    def rehearse(self, delivery: sdk.Delivery, word: str) -> sdk.Answer:
+        """What it would come to if the receiver answered `AA`, `AE: 204`, or did `no_answer`, `wrong_control_id` or
+        `rubbish`: for channel tests. Raises as `send`, and ValueError for any other word."""
+        _, control_id = outgoing(delivery.body)
+        key = answer_key(word.replace("-", "_"))
+        code, _, condition = key.partition(": ")
+        if key in ("no_answer", "wrong_control_id", "rubbish"):
+            raise self._answers.failure(key, f"the receiver's answer was: {key.replace('_', ' ')}")
+        return self._answers.conclude(AckReply(code, control_id, error_codes=(condition,) if condition else ()))
 
     async def close(self) -> None:
         """See `Destination`. What is under way ends as if the other side had hung up."""

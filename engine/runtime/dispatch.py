@@ -163,9 +163,9 @@ class Dispatch:
 
     async def _settle(self, batch: Sequence[Waiting], results: Sequence[Answer | EngineError]) -> None:
         now = self._tools.clock.monotonic()
+        self._note(results, now)
         attempts = []
         for waiting, result in zip(batch, results, strict=True):
-            self._note(result, now)
             waiting.failures = 0 if isinstance(result, Answer) else waiting.failures + 1
             attempts.append(
                 judge(
@@ -185,13 +185,14 @@ class Dispatch:
                 waiting.pending = waiting.pending.after(attempt.outcome)
                 self._lanes.rest(waiting, now + attempt.wait_seconds)
 
-    def _note(self, result: Answer | EngineError, now: float) -> None:
-        """What a result says about the destination as a whole."""
-        if isinstance(result, Throttled):
-            self._paused_until = max(self._paused_until, now + result.after_seconds)
-        elif isinstance(result, Unavailable):
+    def _note(self, results: Sequence[Answer | EngineError], now: float) -> None:
+        """What one call says about the destination as a whole: a batch that fails is one failure."""
+        waits = [result.after_seconds for result in results if isinstance(result, Throttled)]
+        if waits:
+            self._paused_until = max(self._paused_until, now + max(waits))
+        elif all(isinstance(result, Unavailable) for result in results):
             self._breaker.failed(now)
-        else:  # it answered: it is there, whatever it thinks of this message
+        else:  # it answered: it is there, whatever it thinks of these messages
             self._breaker.succeeded()
 
     async def _finished(self, waiting: Waiting, outcome: DeliveryOutcome) -> None:

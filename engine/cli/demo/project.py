@@ -1,117 +1,73 @@
-"""The demo's project folder: five channels, the routes between them, and where the simulators are."""
+"""The demo's project folder: the channels that ship with Islet, pointed at the simulators and told to hurry."""
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-CHANNELS: Mapping[str, str] = {
-    "dexcom-in": """\
-channel: dexcom-in
-description: CGM readings in mg/dL from the vendor's cloud, for everybody who consented
-site: stm
-source:
-  type: dexcom
-  base_url: ${site.values.cloud}
-  client_id: {secret: dexcom-client-id}
-  client_secret: {secret: dexcom-client-secret}
-  every: 1s
-  overlap: 10m
-  accounts:
-ACCOUNTS
-transform:
-  - type: dexcom_egvs_to_records
-""",
-    "stm-oru-in": """\
-channel: stm-oru-in
-description: The same sensors once more, in mmol/L, as St Mary's tells them over HL7 v2
-site: stm
-source:
-  type: mllp_listener
-  port: 0
-  accepts: [ORU^R01]
-filter:
-  keep_when:
-    - {field: OBX-3.1, in: [99504-3, 105272-9]}
-transform:
-  - type: oru_to_records
-    timezone: site
-    assigner: STM
-when_it_fails: hold
-""",
-    "reconcile": """\
-channel: reconcile
-description: One true reading for each patient and moment, whichever road it came by
-source: {type: channel, shape: records}
-transform:
-  - type: identify_patient
-    if_unknown: review
-  - type: reconcile
-    prefer: [fhir, hl7v2, cloud, csv]
-    time_tolerance: 30s
-    if_they_disagree: {otherwise: review}
-when_it_fails: hold
-""",
-    "fhir-out": """\
-channel: fhir-out
-description: Reconciled readings as FHIR R4 Observations
-site: stm
-source: {type: channel, shape: records}
-transform:
-  - type: records_to_fhir
-destinations:
-  - name: fhir
-    type: fhir_server
-    base: ${site.values.fhir}
-    batch: {up_to: 25}
-    in_order: true
-    at_once: 4
-    retry: {first_wait: 200ms}
-""",
-    "oru-out": """\
-channel: oru-out
-description: Reconciled readings back to the hospital, in mmol/L, over HL7 v2
-site: stm
-source: {type: channel, shape: records}
-transform:
-  - type: records_to_oru
-    timezone: site
-    unit: mmol/L
-    patient: ours
-destinations:
-  - name: hospital
-    type: mllp_sender
-    host: 127.0.0.1
-    port: ${site.values.receiver_port}
-""",
-}
-ROUTES: Mapping[str, Sequence[str]] = {
-    "dexcom-in": ["reconcile"],
-    "stm-oru-in": ["reconcile"],
-    "reconcile": ["fhir-out", "oru-out"],
-}
-_ACCOUNT = """\
-    - name: {name}
-      patient: {{system: STM, value: {value}}}
-      refresh_token: {{secret: dexcom-{name}}}
-"""
+from engine.config.problems import Report
+from engine.config.tree import MapNode, parse, plain
+from engine.shipped import shipped
+
+_CHANNELS = ("dexcom-in", "stm-oru-in", "reconcile", "fhir-out", "oru-out")
+_SITE = "stm"
 
 
 def write_project(folder: Path, accounts: Mapping[str, str], *, cloud: str, fhir: str, receiver_port: int) -> None:
-    """Write `channels/` and `routes.yaml`. `accounts`: name of the cloud account → the hospital's number of the patient."""
-    written = "".join(_ACCOUNT.format(name=name, value=value) for name, value in accounts.items())
-    (folder / "channels").mkdir(parents=True)
-    for name, text in CHANNELS.items():
-        (folder / "channels" / f"{name}.yaml").write_text(text.replace("ACCOUNTS\n", written), encoding="utf-8")
-    values = {"cloud": cloud, "fhir": fhir, "receiver_port": receiver_port}
-    site = {"name": "St Mary's", "timezone": "Europe/Dublin", "values": values}
-    routes = {"routes": {name: list(fed) for name, fed in ROUTES.items()}, "sites": {"stm": site}}
-    (folder / "routes.yaml").write_text(yaml.safe_dump(routes, sort_keys=False), encoding="utf-8")
+    """Write `channels/` and `routes.yaml`.
+
+    `accounts`: name of the cloud account → the hospital's number of its owner. Only addresses, accounts and waiting
+    times differ from what ships.
+    """
+    shutil.copytree(shipped("channels") / "tables", folder / "channels" / "tables")
+    for name in _CHANNELS:
+        channel = _read(shipped("channels") / f"{name}.yaml")
+        _hurry(channel, accounts)
+        _write(folder / "channels" / f"{name}.yaml", channel)
+    routes = _read(shipped("routes.yaml"))
+    routes["routes"] = {feeder: fed for feeder, fed in routes["routes"].items() if feeder in _CHANNELS}
+    site = routes["sites"][_SITE]
+    site["ehr"] |= {"fhir_base": fhir, "host": "127.0.0.1", "port": receiver_port}
+    site["values"] |= {"mllp_host": "127.0.0.1", "dexcom_base": cloud}
+    _write(folder / "routes.yaml", routes)
+
+
+def _hurry(channel: dict[str, Any], accounts: Mapping[str, str]) -> None:
+    """In place: a free port, the people of the demo, and seconds where a hospital has minutes."""
+    source = channel["source"]
+    if channel["channel"] == "stm-oru-in":
+        source["port"] = 0
+    elif channel["channel"] == "dexcom-in":
+        source |= {"every": "1s", "start": "7d", "overlap": "10m"}
+        source["accounts"] = [
+            {
+                "name": name,
+                "patient": {"system": "STM", "value": number},
+                "refresh_token": {"secret": f"dexcom-{name}"},
+            }
+            for name, number in accounts.items()
+        ]
+    for destination in channel.get("destinations", ()):
+        destination["retry"] = {"attempts": 10, "first_wait": "200ms", "longest_wait": "1s"}
+        destination["circuit_breaker"] = {"failures": 3, "try_again_in": "1s"}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    tree = parse(file.read_text(encoding="utf-8"), file, Report())
+    assert isinstance(tree, MapNode), f"{file} is not as it was shipped"
+    read: dict[str, Any] = plain(tree)
+    return read
+
+
+def _write(file: Path, document: Mapping[str, Any]) -> None:
+    file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
     """One file for each secret, readable for its owner only."""
     folder.mkdir(mode=0o700)
     for name, value in secrets.items():
+        (folder / name).touch(mode=0o600)
         (folder / name).write_text(value, encoding="utf-8")
-        (folder / name).chmod(0o600)

@@ -50,14 +50,15 @@ def tell_books(books: Books, in_ledger: ledger.Books, fhir: FhirServer, out: Con
     show_books(books, out)
     fates = " + ".join(f"{count} {fate}" for fate, count in sorted(in_ledger.arrived.items()))
     out.print(f"{in_ledger.records} records told of {in_ledger.readings + in_ledger.withdrawn} readings = {fates}")
-    out.print(f"{len(fhir.observations)} Observations on the FHIR server, one for each reading\n")
+    versions = sum(fhir.versions(id_) for id_ in fhir.observations)
+    out.print(f"{len(fhir.observations)} Observations on the FHIR server, in {versions} versions\n")
 
 
 async def dozen(reader: AsyncEngine, patient: str) -> Sequence[ReadingView]:
     """A dozen of a patient's readings in a row, around the one that most happened to."""
     async with reader.connect() as connection:
         all_ = await ledger.readings(connection, "default", patient, 0, _FOR_EVER)
-    most = max(range(len(all_)), key=lambda at: (all_[at].version > 1, len(all_[at].sources)), default=0)
+    most = max(range(len(all_)), key=lambda at: _story(all_[at]), default=0)
     first = max(0, min(most - _A_DOZEN // 2, len(all_) - _A_DOZEN))
     return all_[first : first + _A_DOZEN]
 
@@ -73,7 +74,12 @@ def tell_readings(patient: str, readings: Sequence[ReadingView], out: Console) -
 
 def most_told(readings: Sequence[ReadingView]) -> ReadingView:
     """The reading with the longest story."""
-    return max(readings, key=lambda reading: len({source.road for source in reading.sources}) * 10 + reading.version)
+    return max(readings, key=_story)
+
+
+def _story(reading: ReadingView) -> tuple[bool, int, int]:
+    corrected = any(source.fate == "corrects" for source in reading.sources)
+    return corrected, len({source.road for source in reading.sources}), reading.version
 
 
 async def tell_lineage(queries: Queries, reading: ReadingView, fhir: FhirServer, out: Console) -> None:
@@ -99,7 +105,7 @@ async def tell_lineage(queries: Queries, reading: ReadingView, fhir: FhirServer,
     for id_, resource in fhir.observations.items():
         if any(one["value"] == reading.id for one in resource["identifier"]):
             quantity = resource.get("valueQuantity", {})
-            shown = f"{quantity.get('value')} {quantity.get('unit')}, {resource['status']}"
+            shown = f"{quantity.get('value')} {quantity.get('code')}, {resource['status']}"
             out.print(f"  Observation/{id_} version {resource['meta']['versionId']}: {shown}", style="bold")
     out.print()
 

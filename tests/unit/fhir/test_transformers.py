@@ -21,7 +21,7 @@ def transformed(*records: Any, **settings: Any) -> list[Any]:
 
 def test_each_record_becomes_one_message_with_what_its_delivery_needs() -> None:
     first, second = transformed(a_reading(reading_id="r-1"), a_reading(reading_id="r-2"))
-    assert (first.shape, first.order_key) == (sdk.Shape.FHIR, "p1")
+    assert (first.shape, second.shape) == (sdk.Shape.FHIR, sdk.Shape.FHIR)
     assert first.meta == {
         "site": "stm",
         "resource_type": "Observation",
@@ -29,6 +29,13 @@ def test_each_record_becomes_one_message_with_what_its_delivery_needs() -> None:
         "interaction": "create",
     }
     assert orjson.loads(second.body)["identifier"][0]["value"] == "r-2"
+
+
+def test_versions_of_one_reading_stay_in_order_and_different_readings_are_independent() -> None:
+    first, other = transformed(a_reading(reading_id="r-1"), a_reading(reading_id="r-2"))
+    (corrected,) = transformed(a_reading(reading_id="r-1", status=Status.CORRECTED))
+    assert first.order_key == corrected.order_key == "urn:islet:reading|r-1"
+    assert other.order_key == "urn:islet:reading|r-2"
 
 
 @pytest.mark.parametrize(
