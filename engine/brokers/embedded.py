@@ -9,6 +9,7 @@ twice a second. One engine owns a SQLite store: its lock file sees to that.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
@@ -48,8 +49,10 @@ class _Entry:
 @dataclass(slots=True)
 class _Queue:
     ready: deque[_Entry] = field(default_factory=deque)
-    in_hands: dict[int, _Entry] = field(default_factory=dict)
+    in_hands: "dict[int, EmbeddedLease]" = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    declared: bool = False
+    """By this process: it owns the queue. Else it only holds what another process has to be given."""
 
     def give_back(self, entry: _Entry) -> None:
         """To where it was: tickets are handed out by number, so a returned one goes before all later ones."""
@@ -78,14 +81,24 @@ class EmbeddedLease:
         return self._entry.redelivered
 
     async def ack(self) -> None:
-        if self._queue.in_hands.pop(self._entry.number, None) is not None:
+        if self._let_go():
             self._queue.changed.set()
             if self._entry.row is not None:
                 self._broker.forget(self._entry.row)
 
     async def return_(self) -> None:
-        if self._queue.in_hands.pop(self._entry.number, None) is not None:
+        if self._let_go():
             self._queue.give_back(self._entry)
+
+    def held(self) -> bool:
+        return self._queue.in_hands.get(self._entry.number) is self
+
+    def _let_go(self) -> bool:
+        """False if it was finished before: the ticket may be in other hands now."""
+        if not self.held():
+            return False
+        del self._queue.in_hands[self._entry.number]
+        return True
 
 
 class EmbeddedBroker:
@@ -106,11 +119,11 @@ class EmbeddedBroker:
         self._poller = asyncio.create_task(self._poll(), name="embedded-broker-poll")
 
     async def declare(self, queue: str) -> None:
-        self._queues.setdefault(queue, _Queue())
+        self._queues.setdefault(queue, _Queue()).declared = True
 
     async def publish(self, queue: str, tickets: Sequence[Ticket]) -> None:
         target = self._queues.get(queue)
-        if target is None:  # another process owns the queue
+        if target is None or not target.declared:  # another process owns the queue
             await self._store.add_tickets(queue, [encode(ticket) for ticket in tickets])
         else:
             target.ready.extend(_Entry(next(self._number), ticket) for ticket in tickets)
@@ -118,19 +131,18 @@ class EmbeddedBroker:
 
     async def consume(self, queue: str, prefetch: int) -> AsyncIterator[Lease]:
         target = self._queues[queue]
-        mine: dict[int, EmbeddedLease] = {}
+        mine: list[EmbeddedLease] = []
         try:
             while True:
-                while target.ready and sum(number in target.in_hands for number in mine) < prefetch:
+                while target.ready and len(mine := [lease for lease in mine if lease.held()]) < prefetch:
                     entry = target.ready.popleft()
-                    target.in_hands[entry.number] = entry
-                    mine = {number: lease for number, lease in mine.items() if number in target.in_hands}
-                    mine[entry.number] = EmbeddedLease(self, target, entry)
-                    yield mine[entry.number]
+                    lease = target.in_hands[entry.number] = EmbeddedLease(self, target, entry)
+                    mine.append(lease)
+                    yield lease
                 target.changed.clear()
                 await target.changed.wait()
         finally:  # whoever stops consuming gives back what is unfinished
-            for lease in mine.values():
+            for lease in mine:
                 await lease.return_()
 
     async def depth(self, queue: str) -> int:
@@ -146,12 +158,16 @@ class EmbeddedBroker:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
             self._poller = None
-            await self._remove_done()
+            with suppress(Unavailable):  # those rows are read again after the next start, and found done
+                await self._remove_done()
+        for queue in self._queues.values():
+            for lease in tuple(queue.in_hands.values()):
+                await lease.return_()
 
     async def _remove_done(self) -> None:
-        done, self._done = self._done, []
-        if done:
+        if done := tuple(self._done):
             await self._store.remove_tickets(done)
+            del self._done[: len(done)]
 
     async def _poll(self) -> None:
         while True:

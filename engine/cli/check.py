@@ -30,13 +30,13 @@ def check(
 
 def as_text(loaded: Loaded) -> str:
     """The problems, one a line, and the line that sums up."""
-    lines = [str(replace(problem, file=_shown(problem.file))) for problem in loaded.problems]
+    lines = [str(replace(problem, file=shown(problem.file))) for problem in loaded.problems]
     return "".join(f"{line}\n" for line in [*lines, summary(loaded)])
 
 
 def _as_json(loaded: Loaded) -> str:
     problems = [
-        {**asdict(problem), "file": str(_shown(problem.file)), "severity": problem.severity.value}
+        {**asdict(problem), "file": str(shown(problem.file)), "severity": problem.severity.value}
         for problem in loaded.problems
     ]
     document = {"ok": loaded.configuration is not None, "files": loaded.files, "problems": problems}
@@ -59,7 +59,7 @@ def _count(problems: tuple[Problem, ...], severity: Severity, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}" if count else ""
 
 
-def _shown(file: Path) -> Path:
+def shown(file: Path) -> Path:
     """Relative to where one stands, if the file lies below it."""
     absolute, here = file.absolute(), Path.cwd()
     return absolute.relative_to(here) if absolute.is_relative_to(here) else file

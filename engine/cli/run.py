@@ -1,6 +1,7 @@
 """`islet run`: the engine, until SIGTERM or Ctrl-C."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -62,9 +63,18 @@ async def serve(configuration: Configuration, store: Path, grace: float) -> None
         loop.add_signal_handler(name, supervisor.stop)
     try:
         await supervisor.start()
+        settle_down()
         await supervisor.run()
     finally:
         await supervisor.close(grace)
+
+
+def settle_down() -> None:
+    """Leave what the start has made (modules, plugins, plans) out of garbage collection, and collect less often:
+    messages hardly ever make cycles, and walking everything that is loaded takes tens of milliseconds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def uvloop_run(main: Coroutine[Any, Any, T]) -> T:

@@ -16,10 +16,12 @@ from engine.model.states import DeliveryState, MessageState
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of an accepted message. `duplicate_of`: the same source key and body were there before."""
+    """What became of an accepted message. `duplicate_of`: the same source key and body were there before; `key_reused`:
+    the same key was, with another body."""
 
     id: str
     duplicate_of: str | None = None
+    key_reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def sync_engine(path: Path) -> Engine:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "cached_statements": 512})
     event.listen(engine, "connect", _pragmas)
     return engine
 
@@ -55,8 +55,11 @@ class SqliteWriter:
 
     async def accept(self, messages: Sequence[Message]) -> Sequence[Receipt]:
         receipts = await self._commits.call(partial(statements.accept, messages=messages))
-        fresh = {receipt.id for receipt in receipts if receipt.duplicate_of is None}
-        self._messages.put((message.id, message) for message in messages if message.id in fresh)
+        self._messages.put(
+            (message.id, message.but(meta=statements.KEY_REUSED) if receipt.key_reused else message)
+            for message, receipt in zip(messages, receipts, strict=True)
+            if receipt.duplicate_of is None
+        )
         return receipts
 
     def transaction(self) -> AbstractAsyncContextManager[SessionTransaction]:

@@ -10,42 +10,45 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.contracts.journal import Child, DeliveryOutcome, Failure, ProcessOutcome, Receipt
+from engine.journal import bulk
 from engine.model.clock import to_micros
 from engine.model.delivery import Delivery
 from engine.model.message import Message
 from engine.model.states import DeliveryState, MessageState
 
 _Row = tuple[Any, ...]
+KEY_REUSED = {"control-id-reused": "yes"}
 _NO_FAILURE = (None, None, None, None, None)
 
 
 _INSERT_MESSAGE = (
     "INSERT INTO message (id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, "
-    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint)"
 )
 _INSERT_DELIVERY = (
     "INSERT INTO delivery (id, message_id, origin_id, channel, destination, shape, body, meta, order_key, "
-    "made_at, state, state_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "made_at, state, state_at)"
 )
 _STILL_RECEIVED = "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
-_INSERT_KEY = "INSERT INTO source_key (channel, key, digest, message_id) VALUES (?, ?, ?, ?)"
+_INSERT_KEY = "INSERT INTO source_key (channel, key, digest, message_id)"
 _FIND_KEYS = (
     "SELECT channel, key, digest, message_id FROM source_key "
     "WHERE channel = ? AND key IN (SELECT value FROM json_each(?))"
 )
 _FINISH_MESSAGE = (
-    "UPDATE message SET state = ?, state_at = ?, attempts = ?, fanout = ?, reason = ?, tally = ?, "
-    "code = ?, path = ?, text = ?, detail = ?, fingerprint = ? WHERE id = ?"
+    "UPDATE message SET state = v.column1, state_at = v.column2, attempts = v.column3, fanout = v.column4, "
+    "reason = v.column5, tally = v.column6, code = v.column7, path = v.column8, text = v.column9, "
+    "detail = v.column10, fingerprint = v.column11"
 )
+_THIS_MESSAGE = "message.id = v.column12"
 _FINISH_DELIVERY = (
-    "UPDATE delivery SET state = ?, state_at = ?, attempts = ?, due_at = ?, answer_code = ?, answer_location = ?, "
-    "answer_existing = ?, answer_detail = ?, code = ?, path = ?, text = ?, detail = ?, fingerprint = ? "
-    "WHERE id = ? AND state IN ('queued', 'retry')"
+    "UPDATE delivery SET state = v.column1, state_at = v.column2, attempts = v.column3, due_at = v.column4, "
+    "answer_code = v.column5, answer_location = v.column6, answer_existing = v.column7, answer_detail = v.column8, "
+    "code = v.column9, path = v.column10, text = v.column11, detail = v.column12, fingerprint = v.column13"
 )
-_INSERT_ATTEMPT = (
-    "INSERT INTO attempt (delivery_id, number, at, code, text, detail) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
+# The unary plus keeps SQLite from walking the index of all that is in flight instead of looking up the id.
+_THIS_DELIVERY_IN_FLIGHT = "delivery.id = v.column14 AND +delivery.state IN ('queued', 'retry')"
+_INSERT_ATTEMPT = "INSERT INTO attempt (delivery_id, number, at, code, text, detail)"
 
 
 def now_micros() -> int:
@@ -97,7 +100,7 @@ def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]
     receipts, rows, keys = [], [], []
     known_keys = _known_keys(connection, messages)
     for message in messages:
-        duplicate_of, meta = None, None
+        duplicate_of, meta, reused = None, None, False
         if message.source_key is not None:
             place = (message.channel, message.source_key)
             known = known_keys[place]
@@ -105,16 +108,16 @@ def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]
             duplicate_of = known.get(digest)
             if duplicate_of is None:
                 if known:
-                    meta = orjson.dumps({**message.meta, "control-id-reused": "yes"}).decode()
+                    meta, reused = orjson.dumps({**message.meta, **KEY_REUSED}).decode(), True
                 known[digest] = message.id
                 keys.append((*place, digest, message.id))
         state = MessageState.DUPLICATE if duplicate_of else MessageState.RECEIVED
         rows.append(_message_row(message, state, meta=meta, duplicate_of=duplicate_of))
-        receipts.append(Receipt(message.id, duplicate_of))
+        receipts.append(Receipt(message.id, duplicate_of, reused))
     if keys:
-        connection.exec_driver_sql(_INSERT_KEY, keys)
+        bulk.insert(connection, _INSERT_KEY, keys)
     if rows:
-        connection.exec_driver_sql(_INSERT_MESSAGE, rows)
+        bulk.insert(connection, _INSERT_MESSAGE, rows)
     return receipts
 
 
@@ -147,11 +150,11 @@ def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) 
         children.extend(_child_row(child) for child in outcome.children)
         deliveries.extend(_delivery_row(delivery, at) for delivery in outcome.deliveries)
     if updates:
-        connection.exec_driver_sql(_FINISH_MESSAGE, updates)
+        bulk.update(connection, _FINISH_MESSAGE, updates, _THIS_MESSAGE)
     if children:
-        connection.exec_driver_sql(_INSERT_MESSAGE, children)
+        bulk.insert(connection, _INSERT_MESSAGE, children)
     if deliveries:
-        connection.exec_driver_sql(_INSERT_DELIVERY, deliveries)
+        bulk.insert(connection, _INSERT_DELIVERY, deliveries)
     return [row[-1] for row in updates]
 
 
@@ -208,9 +211,9 @@ def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome
         )
         if failure is not None:
             attempts.append((outcome.delivery_id, outcome.attempt, at, failure.code, failure.text, failure.detail))
-    connection.exec_driver_sql(_FINISH_DELIVERY, rows)
+    bulk.update(connection, _FINISH_DELIVERY, rows, _THIS_DELIVERY_IN_FLIGHT)
     if attempts:
-        connection.exec_driver_sql(_INSERT_ATTEMPT, attempts)
+        bulk.insert(connection, _INSERT_ATTEMPT, attempts, "ON CONFLICT DO NOTHING")
 
 
 def put_cursor(connection: Connection, channel: str, name: str, value: str) -> None:

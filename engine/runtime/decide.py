@@ -11,7 +11,15 @@ from engine.config.plan import Bound, ChannelPlan
 from engine.contracts.journal import Child, Failure, ProcessOutcome
 from engine.contracts.plugins import Transaction
 from engine.model.delivery import Delivery
-from engine.model.errors import EngineError, InvalidMessage, NeedsOperator, NeedsReview, NotPermitted, Unavailable
+from engine.model.errors import (
+    EngineError,
+    InvalidMessage,
+    NeedsOperator,
+    NeedsReview,
+    NotPermitted,
+    Throttled,
+    Unavailable,
+)
 from engine.model.fingerprint import fingerprint
 from engine.model.ids import new_id
 from engine.model.message import Message
@@ -144,8 +152,8 @@ def as_engine_error(error: Exception) -> EngineError:
 
 
 def stops_the_channel(error: Exception) -> bool:
-    """Errors that say nothing against the message: the channel waits (Unavailable) or a person is needed."""
-    return isinstance(error, (Unavailable, NeedsOperator))
+    """Errors that say nothing against the message: the channel waits (Unavailable, Throttled) or a person is needed."""
+    return isinstance(error, (Unavailable, Throttled, NeedsOperator))
 
 
 def needs_transaction(plan: ChannelPlan) -> bool:

@@ -9,14 +9,13 @@ waits in its lane with its due time in the journal, so a restart knows it too.
 
 import asyncio
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from typing import cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from engine.brokers.naming import dispatch_queue
 from engine.config.plan import DestinationPlan
-from engine.contracts.broker import Lease
 from engine.contracts.journal import DeliveryOutcome, PendingDelivery
 from engine.contracts.plugins import BatchDestination, Destination
 from engine.model.breaker import Breaker
@@ -27,8 +26,11 @@ from engine.model.outcome import Answer
 from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
 from engine.runtime.lanes import Lanes, Waiting
-from engine.runtime.tools import Tools
+from engine.runtime.tools import TICKET_SIZE, Tools
 from engine.runtime.verdicts import judge, unexpected
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _PREFETCH = 10  # tickets
 _REFILL = 200
@@ -48,6 +50,7 @@ class Dispatch:
         self._slots = asyncio.Semaphore(plan.at_once)
         self._outcomes: Batcher[DeliveryOutcome] = Batcher(self._commit)
         self._paused_until = 0.0
+        self._finished_meanwhile: set[str] = set()
         self._stopping = False
         self._needs_operator: NeedsOperator | None = None
 
@@ -73,28 +76,57 @@ class Dispatch:
         self._changed.set()
 
     async def _read(self) -> None:
+        await self._read_journal()
         queue = dispatch_queue(self._channel, self._plan.name)
         async with aclosing(self._tools.broker.consume(queue, _PREFETCH)) as leases:  # type: ignore[type-var]
             async for lease in leases:
-                pending = await self._load(lease.ticket.ids)
-                self._fill(pending, _Held(lease, len(pending), self._outcomes))
-                if not pending:
-                    await lease.ack()
-                self._changed.set()
+                await self._take_in(lease.ticket.ids, lease.ack)
 
-    async def _load(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
+    async def _read_journal(self) -> None:
+        """First everything that was in flight before, oldest first: what an earlier run knew of the order (a lane that
+        did not fit, a delivery given back) is in the journal, not in the tickets."""
+        room = asyncio.Semaphore(_PREFETCH)
+
+        async def finished() -> None:
+            room.release()
+
+        after = ""
+        while True:
+            await room.acquire()
+            ids = await self._asked(
+                self._tools.journal.queries.deliveries_in_flight, self._channel, self._plan.name, after, TICKET_SIZE
+            )
+            if not ids:
+                return
+            await self._take_in(ids, finished)
+            after = ids[-1]
+
+    async def _take_in(self, ids: Sequence[str], finished: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Into the lanes with what is in flight of these; `finished` runs when they need nothing more from us."""
+        self._finished_meanwhile.clear()
+        read = await self._asked(self._tools.journal.queries.pending_deliveries, ids)
+        # What was finished between the journal's answer and now is in flight only in that answer.
+        pending = [item for item in read if item.delivery.id not in self._finished_meanwhile]
+        held = _Held(finished, len(pending), self._outcomes)
+        for item in pending:
+            self._lanes.add(Waiting(item, held.settled), self._not_before(item))
+        if not pending:
+            await finished()
+        self._changed.set()
+
+    async def _asked(self, question: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The journal's answer, however long it takes."""
         while True:
             try:
-                return await self._tools.journal.queries.pending_deliveries(ids)
+                return await question(*args, **kwargs)
             except Unavailable as error:
                 self._tools.log.warning("dispatch_waits", channel=self._channel, code=error.code)
                 await self._tools.clock.sleep(1.0)
 
-    def _fill(self, pending: Sequence[PendingDelivery], held: "_Held") -> None:
-        wall, now = self._tools.clock.now(), self._tools.clock.monotonic()
-        for item in pending:
-            late = (item.due_at - wall) / timedelta(seconds=1) if item.due_at is not None else 0.0
-            self._lanes.add(Waiting(item, held.settled), now + late if late > 0 else None)
+    def _not_before(self, item: PendingDelivery) -> float | None:
+        """Monotonic time of its next attempt, if that is still to come."""
+        late = (item.due_at - self._tools.clock.now()) / timedelta(seconds=1) if item.due_at is not None else 0.0
+        return self._tools.clock.monotonic() + late if late > 0 else None
 
     async def _pump(self, sends: asyncio.TaskGroup) -> None:
         """Start a send whenever there is a free slot and something that may go."""
@@ -190,7 +222,7 @@ class Dispatch:
         waits = [result.after_seconds for result in results if isinstance(result, Throttled)]
         if waits:
             self._paused_until = max(self._paused_until, now + max(waits))
-        elif all(isinstance(result, Unavailable) for result in results):
+        if all(isinstance(result, Unavailable) for result in results):
             self._breaker.failed(now)
         else:  # it answered: it is there, whatever it thinks of these messages
             self._breaker.succeeded()
@@ -200,11 +232,13 @@ class Dispatch:
         if outcome.state is DeliveryState.SENT:
             arrived = millis_of(waiting.pending.delivery.origin_id) / 1000
             self._tools.meters.took(max(0.0, self._tools.clock.now().timestamp() - arrived))
+        self._finished_meanwhile.add(waiting.id)
         key = self._lanes.done(waiting)
-        if key is not None:  # more of this lane than fitted here: the journal has it
-            more = await self._tools.journal.queries.lane(self._channel, self._plan.name, key, _REFILL)
-            for item in more:
-                self._lanes.add(Waiting(item, lambda: None))
+        while key is not None:  # more of this lane than fitted here: the journal has it
+            more = await self._asked(self._tools.journal.queries.lane, self._channel, self._plan.name, key, _REFILL)
+            waits = [Waiting(item, lambda: None) for item in more]
+            rest_until = self._not_before(more[0]) if more else None
+            key = self._lanes.refill(key, waits, rest_until, more_to_come=len(more) == _REFILL)
 
     async def _commit(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         """Until the journal has them: the effect has happened, so its outcome must not be lost while we live."""
@@ -219,14 +253,16 @@ class Dispatch:
 
 
 class _Held:
-    """A lease with the number of its deliveries that are not settled yet."""
+    """What was taken in together, with the number of its deliveries that are not settled yet."""
 
-    def __init__(self, lease: Lease, open_: int, outcomes: "Batcher[DeliveryOutcome]") -> None:
-        self._lease = lease
+    def __init__(
+        self, finished: Callable[[], Coroutine[Any, Any, None]], open_: int, outcomes: "Batcher[DeliveryOutcome]"
+    ) -> None:
+        self._finished = finished
         self._open = open_
         self._outcomes = outcomes
 
     def settled(self) -> None:
         self._open -= 1
         if self._open == 0:
-            self._outcomes.spawn(self._lease.ack())
+            self._outcomes.spawn(self._finished())

@@ -6,7 +6,7 @@ its lane waiting, and only that. Without a key (or when order does not matter) a
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -30,6 +30,8 @@ class Waiting:
 class _Lane:
     queue: deque[Waiting] = field(default_factory=deque)
     overflowed: bool = False
+    """There is more of it in the journal than here."""
+    refilling: bool = False
 
 
 class Lanes:
@@ -64,7 +66,7 @@ class Lanes:
         if lane is None:
             lane = self._lanes[key] = _Lane()
             self._wake_later(key, rest_until)
-        elif lane.overflowed or len(lane.queue) >= self._limit:
+        elif lane.overflowed or lane.refilling or len(lane.queue) >= self._limit:
             lane.overflowed = True
             waiting.settled()
             return
@@ -83,7 +85,7 @@ class Lanes:
     def done(self, waiting: Waiting) -> str | None:
         """The delivery needs nothing more here: its lane goes on.
 
-        Returns the order key of a lane that must be filled from the journal before it goes on.
+        Returns the order key of a lane that must be filled from the journal, with `refill`, before it goes on.
         """
         key = self.key_of(waiting.pending)
         lane = self._lanes[key]
@@ -92,11 +94,35 @@ class Lanes:
         waiting.settled()
         if lane.queue:
             self._ready[key] = None
-        else:
+            return None
+        return self._ask_for_more(key)
+
+    def refill(
+        self, order_key: str, more: Sequence[Waiting], rest_until: float | None, *, more_to_come: bool
+    ) -> str | None:
+        """What the journal has of a lane, oldest first; `more_to_come` if that is not all of it.
+
+        Returns the order key again if it must be asked once more: something was added since the journal was asked.
+        """
+        key = f"k{order_key}"
+        lane = self._lanes[key]
+        lane.refilling = False
+        lane.overflowed = lane.overflowed or more_to_come
+        lane.queue.extend(more)
+        self._known.update(waiting.id for waiting in more)
+        if lane.queue:
+            self._wake_later(key, rest_until)
+            return None
+        return self._ask_for_more(key)
+
+    def _ask_for_more(self, key: str) -> str | None:
+        """An empty lane ends, or keeps its place until it is filled: nothing newer may go before what is stored."""
+        lane = self._lanes[key]
+        if not lane.overflowed:
             del self._lanes[key]
-            if lane.overflowed:
-                return waiting.pending.delivery.order_key
-        return None
+            return None
+        lane.overflowed, lane.refilling = False, True
+        return key[1:]
 
     def rest(self, waiting: Waiting, until: float) -> None:
         """The delivery is tried again at `until` (monotonic seconds); its lane waits with it."""

@@ -53,7 +53,7 @@ class Process:
         while True:
             try:
                 await self._work(lease)
-            except Unavailable as error:
+            except (Unavailable, Throttled) as error:
                 wait = _AWAY.wait_after(min(attempt, 9), self._tools.random()) or 30.0
                 if isinstance(error, Throttled):
                     wait = error.after_seconds

@@ -1,4 +1,4 @@
-"""A whole engine inside a test: a supervisor over a real SQLite file and the embedded broker, with time in the test's hands."""
+"""A whole engine inside a test: a real SQLite file, the embedded broker, and time in the test's hands."""
 
 import asyncio
 import inspect

@@ -20,6 +20,7 @@ class HandSource:
 
     def __init__(self) -> None:
         self._arrivals: asyncio.Queue[Arrival | None] = asyncio.Queue()
+        self._open = False
         self.taken = 0
 
     async def give(self, body: bytes, *, source_key: str | None = None, order_key: str | None = None) -> Verdict:
@@ -38,12 +39,15 @@ class HandSource:
         return verdict
 
     async def deliveries(self) -> AsyncIterator[Arrival]:
+        self._open = True
         while (arrival := await self._arrivals.get()) is not None:
             self.taken += 1
             yield arrival
 
     async def close(self) -> None:
-        self._arrivals.put_nowait(None)
+        if self._open:  # a second end would meet whoever opens the source again
+            self._open = False
+            self._arrivals.put_nowait(None)
 
 
 class ScriptedDestination:

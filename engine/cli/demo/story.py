@@ -35,7 +35,9 @@ def problems(books: Books, readings: int, fhir: FhirServer) -> list[str]:
     if books.copies["in flight"]:
         found.append(f"{books.copies['in flight']} copies are still in flight")
     identifiers = Counter(
-        f"{one['system']}|{one['value']}" for each in fhir.observations.values() for one in each.get("identifier", [])[:1]
+        f"{one['system']}|{one['value']}"
+        for each in fhir.observations.values()
+        for one in each.get("identifier", [])[:1]
     )
     doubled = sum(number > 1 for number in identifiers.values())
     if doubled:
@@ -130,7 +132,9 @@ def tell_next(out: Console, store: Path | None, project: Path | None) -> None:
     """What to type next."""
     out.print("What next", style="bold")
     if store is None:
-        out.print("  islet demo --keep                        # the same, and it stays: look around in another terminal")
+        out.print(
+            "  islet demo --keep                        # the same, and it stays: look around in another terminal"
+        )
         out.print("  islet check && islet test                # the channels that ship with Islet, and their cases")
         out.print("  islet run                                # an engine of your own; README.md says more")
         return
