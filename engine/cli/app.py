@@ -108,7 +108,7 @@ def bench_parse(seconds: Annotated[float, typer.Option(help="For each reader.")]
     """HL7 v2 readers side by side."""
     from engine.cli.bench import parse
 
-    parse.run(seconds)
+    parse.show(seconds)
 
 
 @bench_app.command("reconcile")
@@ -116,4 +116,4 @@ def bench_reconcile(rows: Annotated[int, typer.Option(help="Readings in the tabl
     """Reconciliation keys per second against a filled table."""
     from engine.cli.bench import reconcile
 
-    reconcile.run(rows)
+    reconcile.show(rows)

@@ -83,9 +83,8 @@ def _message(plan: ChannelPlan, name: str, body: bytes) -> Message:
     """The message that the source would make of it. Raises Refused if it would not take it."""
     context = plugin_context(SystemClock(), channel=plan.name)
     source = plan.source.plugin.implementation(plan.source.settings, context) if plan.source else None
-    arrival: Arrival | None = None
-    if hasattr(source, "rehearse"):
-        arrival = source.rehearse(body, {"file_name": name})
+    rehearse = getattr(source, "rehearse", None)
+    arrival: Arrival | None = rehearse(body, {"file_name": name}) if rehearse else None
     id_ = new_id()
     return Message(
         id=id_,

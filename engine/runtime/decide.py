@@ -94,7 +94,7 @@ def _tally(passed: Passed) -> dict[str, int]:
     """Counts that steps left in `meta["tally"]` as `new=2 duplicate=1`, and the parts that were set aside."""
     tally: Counter[str] = Counter()
     for output in passed.messages:
-        for item in output.meta.get("tally", "").split():
+        for item in output.meta["tally"].split() if "tally" in output.meta else ():
             word, _, number = item.partition("=")
             tally[word] += int(number)
     for drop in passed.drops:

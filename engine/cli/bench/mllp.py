@@ -1,6 +1,7 @@
 """The whole path: MLLP in, durable journal, filter, transformer, HTTP out; each part in a process of its own."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -29,7 +30,7 @@ destinations:
 
 def run(seconds: float, connections: Sequence[int]) -> list[dict[str, float]]:
     """Measure for each number of connections, on a fresh store each; prints a table row each as it comes."""
-    print("connections  ACKed/s  end to end/s  ACK p50 ms   p95   p99   memory MiB")
+    print("connections  ACKed/s  end to end/s  ACK p50 ms   p95   p99   engine CPU µs/message   memory MiB", flush=True)
     results = []
     for number in connections:
         with tempfile.TemporaryDirectory(prefix="islet-bench-") as folder, _sink() as sink:
@@ -37,7 +38,8 @@ def run(seconds: float, connections: Sequence[int]) -> list[dict[str, float]]:
         results.append(result)
         print(
             f"{number:>11}  {result['acked_per_second']:>7.0f}  {result['end_to_end_per_second']:>12.0f}  "
-            f"{result['p50']:>10.2f} {result['p95']:>5.1f} {result['p99']:>5.1f}   {result['memory_mib']:>10.0f}",
+            f"{result['p50']:>10.2f} {result['p95']:>5.1f} {result['p99']:>5.1f}   {result['cpu_micros']:>21.0f}   "
+            f"{result['memory_mib']:>10.0f}",
             flush=True,
         )
     return results
@@ -51,15 +53,16 @@ def _measure(folder: Path, sink: int, connections: int, seconds: float) -> dict[
     with _engine(folder, port) as engine:
         _load(port, 4, 1.0, "W")  # warm up: imports, connections, caches
         _drained(sink, None)
-        before, start = _count(sink), time.perf_counter()
+        before, start, used = _count(sink), time.perf_counter(), _cpu_seconds(engine)
         loaded = _load(port, connections, seconds, "C")
         _drained(sink, before + int(loaded["acked"]))
         took = time.perf_counter() - start
-        memory = _memory_mib(engine)
+        used, memory = _cpu_seconds(engine) - used, _memory_mib(engine)
     return {
         "connections": connections,
         "acked_per_second": loaded["acked"] / loaded["seconds"],
         "end_to_end_per_second": loaded["acked"] / took,
+        "cpu_micros": used / loaded["acked"] * 1e6,
         "memory_mib": memory,
         **{name: loaded[name] for name in ("p50", "p95", "p99")},
     }
@@ -125,6 +128,15 @@ def _drained(sink: int, wanted: int | None) -> None:
 def _count(sink: int) -> int:
     with urllib.request.urlopen(f"http://127.0.0.1:{sink}/") as answer:
         return int(answer.read())
+
+
+def _cpu_seconds(process: int) -> float:
+    """User and system time of all its threads, from /proc; 0 where there is none."""
+    stat = Path(f"/proc/{process}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_mib(process: int) -> float:

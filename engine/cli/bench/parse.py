@@ -136,8 +136,9 @@ def _opened(raw: bytes) -> object:
     return message
 
 
-if __name__ == "__main__":
-    for kind, figures in run(10.0).items():
+def show(seconds: float) -> None:
+    """Measure and print."""
+    for kind, figures in run(seconds * len(READERS)).items():
         print(kind)
         for what, figure in figures.items():
-            print(f"  {what:15} {figure:12,.1f}")
+            print(f"  {what:15} {figure:12,.1f}{' messages/s' if what in READERS else ''}")

@@ -8,13 +8,9 @@ On SQLite with the journal's own writer (WAL, synchronous FULL, one commit for e
 - new: the whole step for readings that nobody has told of (rules, ledger rows with their records, output).
 - duplicate: the whole step for the same readings from another source, in the other unit and some seconds later,
   which takes over as the preferred one.
-
-Run it as `python -m engine.cli.bench.reconcile [rows]`.
 """
 
 import asyncio
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -225,5 +221,8 @@ def run(rows: int = 1_000_000, batch: int = 500, batches: int = 60, folder: Path
         return {**asyncio.run(_measure_both(path, rows, batch, batches)), "fill_seconds": round(filled, 1)}
 
 
-if __name__ == "__main__":
-    print(json.dumps(run(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000), indent=2))
+def show(rows: int) -> None:
+    """Measure and print."""
+    print(f"filling a ledger with {rows:,} readings …", flush=True)
+    for what, figure in run(rows).items():
+        print(f"  {what.replace('_', ' '):40} {figure:>12,}")

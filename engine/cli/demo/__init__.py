@@ -147,14 +147,14 @@ async def _port(supervisor: Supervisor) -> int:
     """The port that the system gave to the channel's listener."""
     door = supervisor.channels["stm-oru-in"]
     async with asyncio.timeout(10):
-        while (port := getattr(door.source, "port", 0)) == 0:
+        while (port := getattr(door.source, "port", 0)) == 0:  # noqa: ASYNC110 - the source is made by its channel
             await asyncio.sleep(0.02)
     return int(port)
 
 
 async def _drained(tools: Tools) -> None:
     """Return when nothing is in flight."""
-    while (await books(tools.journal.queries)).copies["in flight"]:
+    while (await books(tools.journal.queries)).copies["in flight"]:  # noqa: ASYNC110 - the journal knows, and tells no one
         await asyncio.sleep(0.3)
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 from rich.console import Console
@@ -92,7 +93,7 @@ async def tell_lineage(queries: Queries, reading: ReadingView, fhir: FhirServer,
         by_id = {message["id"]: message for message in messages}
         raw = by_id[source.origin_id]
         out.print(f"  {source.road}: raw bytes in message {raw['id']} of {raw['channel']}", soft_wrap=True)
-        for part in _raw_parts(raw["shape"], bytes(raw["body"]), reading.effective, source):
+        for part in _raw_parts(raw["shape"], bytes(raw["body"]), source):
             out.print(f"    | {part}", soft_wrap=True, markup=False)
         way, at = [], by_id.get(source.message_id)
         while at is not None:
@@ -112,14 +113,14 @@ async def tell_lineage(queries: Queries, reading: ReadingView, fhir: FhirServer,
     out.print()
 
 
-async def _deliveries(queries: Queries, reading_id: str) -> Sequence[object]:
+async def _deliveries(queries: Queries, reading_id: str) -> Sequence[Any]:
     columns = (_d.id, _d.destination, _d.meta, _d.answer_code, _d.answer_location)
     return await queries.all(
         select(*columns).where(_d.shape == "fhir", _d.meta.contains(reading_id, autoescape=True)).order_by(_d.id)
     )
 
 
-def _raw_parts(shape: str, body: bytes, effective: int, source: SourceView) -> list[str]:
+def _raw_parts(shape: str, body: bytes, source: SourceView) -> list[str]:
     """What of the raw bytes the reading comes from: the segments of its message, or its record in the answer."""
     if shape == "hl7v2":
         return [segment for segment in body.decode().split("\r") if segment]

@@ -1,0 +1,169 @@
+"""The broker's contract as tests. Subclass `BrokerContract` and give the fixture `house`::
+
+    class TestMyBroker(BrokerContract):
+        @pytest.fixture
+        async def house(self): ...  # a BrokerHouse
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Protocol, cast
+
+from engine.contracts.broker import Broker, Lease, Ticket
+
+QUEUE = "islet.kit"
+
+
+class BrokerHouse(Protocol):
+    """How the kit gets its brokers."""
+
+    broker: Broker
+    """Open."""
+
+    async def another(self) -> Broker:
+        """The broker as a second process on the same queues would have it, open; the house closes it."""
+        ...
+
+    async def look(self) -> None:
+        """Let so much time pass that the first broker has seen what the second published."""
+        ...
+
+
+def tickets(*names: str) -> list[Ticket]:
+    return [Ticket((name,)) for name in names]
+
+
+def leases_of(broker: Broker, prefetch: int = 10) -> aclosing[AsyncGenerator[Lease, None]]:
+    """A consumer that gives back what it holds when the block ends."""
+    return aclosing(cast(AsyncGenerator[Lease, None], broker.consume(QUEUE, prefetch)))
+
+
+async def take(leases: AsyncIterator[Lease], count: int) -> list[Lease]:
+    async with asyncio.timeout(10):
+        return [await anext(leases) for _ in range(count)]
+
+
+def ids(leases: Sequence[Lease]) -> list[str]:
+    return [lease.ticket.ids[0] for lease in leases]
+
+
+async def gives_nothing_more(waiting: "asyncio.Task[Lease]") -> bool:
+    for _ in range(50):
+        await asyncio.sleep(0)
+    return not waiting.done()
+
+
+class BrokerContract:
+    """What both brokers promise."""
+
+    async def test_declaring_again_changes_nothing(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a"))
+        await house.broker.declare(QUEUE)
+        assert await house.broker.depth(QUEUE) == 1
+
+    async def test_tickets_come_in_the_order_of_publishing_with_all_their_ids(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, [Ticket(("a", "b")), Ticket(("c",))])
+        await house.broker.publish(QUEUE, tickets("d"))
+        async with leases_of(house.broker) as leases:
+            taken = await take(leases, 3)
+        assert [lease.ticket.ids for lease in taken] == [("a", "b"), ("c",), ("d",)]
+
+    async def test_queues_are_apart(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.declare("islet.other")
+        await house.broker.publish("islet.other", tickets("x"))
+        assert await house.broker.depth(QUEUE) == 0
+        assert await house.broker.depth("islet.other") == 1
+
+    async def test_no_more_than_prefetch_are_in_hands_until_one_is_finished(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a", "b", "c"))
+        async with leases_of(house.broker, prefetch=2) as leases:
+            first, _second = await take(leases, 2)
+            waiting = asyncio.ensure_future(anext(leases))
+            assert await gives_nothing_more(waiting)
+            await first.ack()
+            async with asyncio.timeout(10):
+                assert ids([await waiting]) == ["c"]
+
+    async def test_what_is_acknowledged_is_gone_also_for_the_next_consumer(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a", "b"))
+        async with leases_of(house.broker) as leases:
+            first, _second = await take(leases, 2)
+            await first.ack()
+            assert await house.broker.depth(QUEUE) == 1
+        async with leases_of(house.broker) as leases:
+            assert ids(await take(leases, 1)) == ["b"]
+
+    async def test_what_is_returned_comes_again_in_its_place_and_says_so(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a", "b", "c"))
+        async with leases_of(house.broker, prefetch=2) as leases:
+            first, second = await take(leases, 2)
+            assert not first.redelivered
+            await second.return_()
+            await first.return_()
+            again = await take(leases, 2)
+            assert ids(again) == ["a", "b"]
+            assert [lease.redelivered for lease in again] == [True, True]
+            await again[0].ack()
+            assert ids(await take(leases, 1)) == ["c"]
+
+    async def test_a_lease_that_was_returned_no_longer_counts(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a"))
+        async with leases_of(house.broker) as leases, leases_of(house.broker) as others:
+            (mine,) = await take(leases, 1)
+            await mine.return_()
+            (theirs,) = await take(others, 1)
+            await mine.ack()
+            assert await house.broker.depth(QUEUE) == 1, "it is in other hands now"
+            await theirs.ack()
+            assert await house.broker.depth(QUEUE) == 0
+
+    async def test_a_consumer_that_ends_gives_back_what_it_holds(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a", "b"))
+        async with leases_of(house.broker) as leases:
+            await take(leases, 2)
+        async with leases_of(house.broker) as leases:
+            again = await take(leases, 2)
+        assert ids(again) == ["a", "b"]
+        assert all(lease.redelivered for lease in again)
+
+    async def test_unfinished_leases_come_back_after_close_and_open(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a", "b"))
+        leases = house.broker.consume(QUEUE, 10)
+        first, _second = await take(leases, 2)
+        await first.ack()
+        await house.broker.close()
+        await house.broker.close()
+        await house.broker.open()
+        await house.broker.declare(QUEUE)
+        async with leases_of(house.broker) as later:
+            (again,) = await take(later, 1)
+        assert ids([again]) == ["b"]
+        assert again.redelivered
+
+    async def test_what_another_process_publishes_is_seen(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        other = await house.another()
+        await other.publish(QUEUE, tickets("a", "b"))
+        await house.look()
+        async with leases_of(house.broker) as leases:
+            assert ids(await take(leases, 2)) == ["a", "b"]
+
+    async def test_what_another_process_publishes_while_earlier_tickets_wait_is_seen_too(
+        self, house: BrokerHouse
+    ) -> None:
+        await house.broker.declare(QUEUE)
+        await (await house.another()).publish(QUEUE, tickets("a"))
+        await (await house.another()).publish(QUEUE, tickets("b"))
+        await house.look()
+        async with leases_of(house.broker) as leases:
+            assert ids(await take(leases, 2)) == ["a", "b"]

@@ -1,0 +1,85 @@
+"""The journal on SQLite keeps the contract, and says so when its file cannot be written."""
+
+import sqlite3
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from engine.journal.migrate import upgrade_sqlite
+from engine.journal.sqlite import SqliteJournal
+from engine.model.errors import Unavailable
+from engine.testing.builders import a_message
+from engine.testing.journal_kit import JournalContract, accepted
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    upgrade_sqlite(tmp_path / "islet.db")
+    made = SqliteJournal(tmp_path / "islet.db")
+    await made.open()
+    yield made
+    await made.close()
+
+
+class TestSqliteJournal(JournalContract):
+    async def test_what_was_accepted_survives_the_process(self, journal: SqliteJournal, tmp_path: Path) -> None:
+        (message,) = await accepted(journal, b"x")
+        await journal.close()
+        later = SqliteJournal(tmp_path / "islet.db")
+        await later.open()
+        assert list(await later.queries.pending([message.id])) == [message]
+        await later.close()
+
+    async def test_the_file_is_for_its_owner_only(self, journal: SqliteJournal) -> None:
+        assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+
+    async def test_closed_is_unavailable(self, journal: SqliteJournal) -> None:
+        await journal.close()
+        await journal.close()
+        with pytest.raises(Unavailable, match="journal-closed"):
+            await journal.writer.accept([a_message(b"x")])
+
+    async def test_a_full_disk_is_unavailable_stores_nothing_and_passes(self, journal: SqliteJournal) -> None:
+        await accepted(journal, b"before")
+        # A page limit on the writer's own connection is how SQLite meets a full disk ("database or disk is full").
+        await _pragma_in_the_writer(journal, "max_page_count = 1")
+        with pytest.raises(Unavailable, match="journal-full") as caught:
+            await journal.writer.accept([a_message(b"CANARY" * 100_000)])
+        assert "CANARY" not in f"{caught.value!r} {caught.value.detail}"
+        # The writer opens a new connection after a failure; the limit went with the old one.
+        after = a_message(b"after")
+        await journal.writer.accept([after])
+        assert len(await journal.queries.in_flight("test", "", 10)) == 2
+
+    async def test_a_locked_file_is_unavailable_until_the_lock_is_gone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upgrade_sqlite(tmp_path / "locked.db")
+        journal = SqliteJournal(tmp_path / "locked.db")
+        event.listen(journal._commits._engine, "connect", _impatient)
+        await journal.open()
+        other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable, match="journal-locked"):
+            await journal.writer.accept([a_message(b"x")])
+        with pytest.raises(Unavailable, match="journal-locked"):
+            async with journal.writer.transaction():
+                raise AssertionError("there is no transaction to be in")
+        other.execute("ROLLBACK")
+        other.close()
+        await journal.writer.accept([a_message(b"y")])
+        assert len(await journal.queries.in_flight("test", "", 10)) == 1
+        await journal.close()
+
+
+def _impatient(connection: Any, _record: Any) -> None:
+    """No test waits five seconds for a lock."""
+    connection.execute("PRAGMA busy_timeout = 0")
+
+
+async def _pragma_in_the_writer(journal: SqliteJournal, pragma: str) -> None:
+    await journal._commits.call(lambda connection: connection.exec_driver_sql(f"PRAGMA {pragma}") and None)
