@@ -39,5 +39,12 @@ class Recent(Generic[V]):
                 found.append(value)
         return found, missing
 
+    def drop(self, ids: Iterable[str]) -> None:
+        """These are no longer in flight."""
+        for id_ in ids:
+            value = self._values.pop(id_, None)
+            if value is not None:
+                self._forget(value)
+
     def _forget(self, value: V) -> None:
         self._bytes -= len(self._body_of(value)) + 500

@@ -68,6 +68,7 @@ class SqliteWriter:
     async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
         committed = await self._commits.call(partial(statements.commit_outcomes, outcomes=outcomes))
         done = set(committed)
+        self._messages.drop(committed)
         for outcome in outcomes:
             if outcome.message_id in done:
                 self._messages.put(
@@ -80,6 +81,7 @@ class SqliteWriter:
 
     async def commit_deliveries(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         await self._commits.call(partial(statements.commit_deliveries, outcomes=outcomes))
+        self._deliveries.drop(outcome.delivery_id for outcome in outcomes)
 
     async def put_cursor(self, channel: str, name: str, value: str) -> None:
         await self._commits.call(partial(statements.put_cursor, channel=channel, name=name, value=value))

@@ -1,8 +1,8 @@
 """The broker's contract as tests. Subclass `BrokerContract` and give the fixture `house`::
 
-    class TestMyBroker(BrokerContract):
-        @pytest.fixture
-        async def house(self): ...  # a BrokerHouse
+class TestMyBroker(BrokerContract):
+    @pytest.fixture
+    async def house(self): ...  # a BrokerHouse
 """
 
 import asyncio
