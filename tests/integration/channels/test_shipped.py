@@ -1,0 +1,36 @@
+"""The tests that ship with the channels: all there, all run, all pass."""
+
+from collections import Counter
+
+import pytest
+
+from engine.cli.readings import GlucoseWords
+from engine.config.loader import load
+from engine.plugins.registry import discover
+from engine.testing.channel_tests.files import Case
+from engine.testing.channel_tests.runner import Result, read_tests, run_all
+from tests.integration.channels.shipped import ROOT, configuration
+
+COUNTS = {"clarity-csv-in": 6, "dexcom-in": 6, "fhir-out": 9, "oru-out": 8, "reconcile": 9, "stm-oru-in": 14}
+REGISTRY = discover()
+CONFIGURATION = configuration(REGISTRY)
+READ = read_tests(CONFIGURATION, REGISTRY, GlucoseWords())
+
+
+def test_the_shipped_configuration_loads_without_any_environment() -> None:
+    loaded = load(ROOT, REGISTRY, {})
+    assert loaded.configuration is not None
+    assert {problem.code for problem in loaded.problems} <= {"W208"}  # secrets have no values where tests run
+
+
+def test_every_shipped_channel_has_its_tests() -> None:
+    assert (list(READ.problems), list(READ.without)) == ([], [])
+    assert Counter(case.channel for case in READ.cases) == COUNTS
+
+
+@pytest.mark.parametrize("channel", COUNTS)
+def test_the_tests_of_a_channel_pass(channel: str) -> None:
+    cases: list[Case] = [case for case in READ.cases if case.channel == channel]
+    results: list[Result] = run_all(cases, CONFIGURATION, REGISTRY, GlucoseWords())
+    assert len(results) == COUNTS[channel]
+    assert [(result.name, list(result.failures)) for result in results if result.failures] == []
