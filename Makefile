@@ -23,9 +23,7 @@ contracts: $(DEV)/.ready
 	$(DEV)/bin/lint-imports
 
 bench: $(DEV)/.ready ## figures of this machine; see docs/benchmarks.md
-	$(DEV)/bin/islet bench mllp
-	$(DEV)/bin/islet bench parse
-	$(DEV)/bin/islet bench reconcile
+	benchmarks/record
 
 $(RUNTIME)/.ready: requirements.lock pyproject.toml scripts/venv
 	PYTHON=$(PYTHON) scripts/venv $(RUNTIME) requirements.lock

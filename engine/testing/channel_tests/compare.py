@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from engine.model.message import Shape
+from engine.model.delivery import Delivery
 from engine.model.states import DeliveryState, MessageState
-from engine.testing.channel_tests.facts import Facts, Row, tally
+from engine.testing.channel_tests.facts import Facts, Look, Row, tally
 from engine.testing.channel_tests.files import Expectations
 from engine.testing.channel_tests.keys import DestinationExpected, ErrorWords, Fields, Scalar, Waiting
 
@@ -63,7 +63,7 @@ def _channel(expectations: Expectations, facts: Facts) -> Iterator[Mismatch]:
     yield from _listed_fields("kept", expected.kept, [_looker(reading) for reading in facts.kept])
 
 
-def _looker(values: Mapping[str, str]):  # type: ignore[no-untyped-def]
+def _looker(values: Mapping[str, str]) -> Look:
     return lambda path: [values[path]] if path in values else []
 
 
@@ -96,7 +96,7 @@ def _waiting(path: str, expected: int | Waiting | None, found: Sequence[Row]) ->
     if expected.count != len(found):
         why = ", ".join(dict.fromkeys(_why(row) for row in found))
         got = f"{len(found)}{f' ({why})' if why else ''}"
-        yield Mismatch(path if not expected.error else f"{path}.count", str(expected.count), got)
+        yield Mismatch(path, str(expected.count), got)
         return
     if not found:
         return
@@ -128,7 +128,7 @@ def _holds(path: str, words: str, text: str) -> Iterator[Mismatch]:
 # --- fields
 
 
-def _listed_fields(path: str, expected: int | Sequence[Fields] | None, found: Sequence) -> Iterator[Mismatch]:  # type: ignore[type-arg]
+def _listed_fields(path: str, expected: int | Sequence[Fields] | None, found: Sequence[Look]) -> Iterator[Mismatch]:
     if expected is None:
         return
     number = expected if isinstance(expected, int) else len(expected)
@@ -183,10 +183,10 @@ def _destination(name: str, expected: DestinationExpected, rows: Sequence[Row], 
 _NO_ERROR: Final[Row] = {"path": None, "code": None, "text": None}
 
 
-def _same_control_id(calls: Sequence, facts: Facts) -> bool:  # type: ignore[type-arg]
+def _same_control_id(calls: Sequence[Sequence[Delivery]], facts: Facts) -> bool:
     ids: dict[str, set[str]] = {}
     for call in calls:
         for delivery in call:
-            found = facts.look(Shape(delivery.shape), delivery.body)(_CONTROL_ID)
+            found = facts.look(delivery.shape, delivery.body)(_CONTROL_ID)
             ids.setdefault(delivery.id, set()).update(found or [""])
     return bool(ids) and all(len(some) == 1 and "" not in some for some in ids.values())

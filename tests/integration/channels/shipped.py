@@ -47,7 +47,9 @@ class House:
 async def a_house(folder: Path, *patients: str) -> AsyncIterator[House]:
     """`patients`: numbers of St Mary's whose owners are known."""
     clock = ManualClock()
-    plans, doors, ends = [], {}, {}
+    plans = []
+    doors: dict[str, Door] = {}
+    ends: dict[str, Scripted] = {}
     for name, plan in configuration().channels.items():
         changed, doors[name], scripted = under_test(plan, plugin_context(clock, channel=name), {})
         plans.append(changed)

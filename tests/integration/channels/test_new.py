@@ -23,8 +23,19 @@ def test_what_is_written_passes_its_test_and_the_linter_at_once(tmp_path: Path) 
         check=False,
     )
     assert "2 passed" in ran.stdout, ran.stdout + ran.stderr
+    first_party = ["--config", 'lint.isort.known-first-party=["engine", "transformers"]']
     linted = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), "--no-cache", str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "ruff",
+            "check",
+            "--config",
+            str(ROOT / "pyproject.toml"),
+            "--no-cache",
+            *first_party,
+            str(tmp_path),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -51,5 +62,5 @@ def test_nothing_is_overwritten(there: str, tmp_path: Path, capsys: pytest.Captu
     file.write_text("mine")
     assert new_transformer("trim_spaces", tmp_path) == 1
     assert "is there already; nothing was written" in capsys.readouterr().out
-    assert [path for path in tmp_path.rglob("*.py")] == [file]
+    assert list(tmp_path.rglob("*.py")) == [file]
     assert file.read_text() == "mine"

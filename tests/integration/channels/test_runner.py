@@ -175,9 +175,9 @@ def test_a_reading_in_words_that_do_not_exist_is_a_mistake(
 def test_a_channel_that_is_not_there_is_told_with_near_names(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, printed = run(project, capsys, "stm-oru")
+    code, printed = run(project, capsys, "stm-oru-im")
     assert code == 1
-    assert "there is no channel `stm-oru`; did you mean `stm-oru-in`?" in printed
+    assert "there is no channel `stm-oru-im`; did you mean `stm-oru-in`?" in printed
 
 
 def test_a_named_channel_without_tests_is_no_success(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

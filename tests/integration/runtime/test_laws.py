@@ -1,4 +1,4 @@
-"""The laws of the data path, each against a whole engine. What was broken to see a test fail stands in its docstring."""
+"""The laws of the data path, each against a whole engine. A docstring says what breaks the law in question."""
 
 import asyncio
 from collections.abc import Callable
@@ -182,7 +182,7 @@ async def test_law_5_every_copy_ends_in_one_state_and_the_books_balance(store: P
             "delivered": 3, "filtered": 1, "duplicate": 1, "held": 3, "deferred": 0, "in review": 0, "in flight": 0,
         }  # fmt: skip
         assert result.received == 4
-        lost = (await engine.messages())[-1]
+        lost = next(message for message in await engine.messages() if message["parent_id"])
         delete = text("DELETE FROM message WHERE id = :id").bindparams(id=lost["id"])
         async with engine.tools.journal.writer.transaction() as tx:
             await tx.execute(delete)
