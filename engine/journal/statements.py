@@ -10,7 +10,6 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.contracts.journal import Child, DeliveryOutcome, Failure, ProcessOutcome, Receipt
-from engine.journal import bulk
 from engine.model.clock import to_micros
 from engine.model.delivery import Delivery
 from engine.model.message import Message
@@ -23,32 +22,31 @@ _NO_FAILURE = (None, None, None, None, None)
 
 _INSERT_MESSAGE = (
     "INSERT INTO message (id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, "
-    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint)"
+    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_DELIVERY = (
     "INSERT INTO delivery (id, message_id, origin_id, channel, destination, shape, body, meta, order_key, "
-    "made_at, state, state_at)"
+    "made_at, state, state_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _STILL_RECEIVED = "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
-_INSERT_KEY = "INSERT INTO source_key (channel, key, digest, message_id)"
+_INSERT_KEY = "INSERT INTO source_key (channel, key, digest, message_id) VALUES (?, ?, ?, ?)"
 _FIND_KEYS = (
     "SELECT channel, key, digest, message_id FROM source_key "
     "WHERE channel = ? AND key IN (SELECT value FROM json_each(?))"
 )
 _FINISH_MESSAGE = (
-    "UPDATE message SET state = v.column1, state_at = v.column2, attempts = v.column3, fanout = v.column4, "
-    "reason = v.column5, tally = v.column6, code = v.column7, path = v.column8, text = v.column9, "
-    "detail = v.column10, fingerprint = v.column11"
+    "UPDATE message SET state = ?, state_at = ?, attempts = ?, fanout = ?, reason = ?, tally = ?, "
+    "code = ?, path = ?, text = ?, detail = ?, fingerprint = ? WHERE id = ?"
 )
-_THIS_MESSAGE = "message.id = v.column12"
 _FINISH_DELIVERY = (
-    "UPDATE delivery SET state = v.column1, state_at = v.column2, attempts = v.column3, due_at = v.column4, "
-    "answer_code = v.column5, answer_location = v.column6, answer_existing = v.column7, answer_detail = v.column8, "
-    "code = v.column9, path = v.column10, text = v.column11, detail = v.column12, fingerprint = v.column13"
+    "UPDATE delivery SET state = ?, state_at = ?, attempts = ?, due_at = ?, answer_code = ?, answer_location = ?, "
+    "answer_existing = ?, answer_detail = ?, code = ?, path = ?, text = ?, detail = ?, fingerprint = ? "
+    "WHERE id = ? AND state IN ('queued', 'retry')"
 )
-# The unary plus keeps SQLite from walking the index of all that is in flight instead of looking up the id.
-_THIS_DELIVERY_IN_FLIGHT = "delivery.id = v.column14 AND +delivery.state IN ('queued', 'retry')"
-_INSERT_ATTEMPT = "INSERT INTO attempt (delivery_id, number, at, code, text, detail)"
+_INSERT_ATTEMPT = (
+    "INSERT INTO attempt (delivery_id, number, at, code, text, detail) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 
 
 def now_micros() -> int:
@@ -115,9 +113,9 @@ def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]
         rows.append(_message_row(message, state, meta=meta, duplicate_of=duplicate_of))
         receipts.append(Receipt(message.id, duplicate_of, reused))
     if keys:
-        bulk.insert(connection, _INSERT_KEY, keys)
+        connection.exec_driver_sql(_INSERT_KEY, keys)
     if rows:
-        bulk.insert(connection, _INSERT_MESSAGE, rows)
+        connection.exec_driver_sql(_INSERT_MESSAGE, rows)
     return receipts
 
 
@@ -150,11 +148,11 @@ def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) 
         children.extend(_child_row(child) for child in outcome.children)
         deliveries.extend(_delivery_row(delivery, at) for delivery in outcome.deliveries)
     if updates:
-        bulk.update(connection, _FINISH_MESSAGE, updates, _THIS_MESSAGE)
+        connection.exec_driver_sql(_FINISH_MESSAGE, updates)
     if children:
-        bulk.insert(connection, _INSERT_MESSAGE, children)
+        connection.exec_driver_sql(_INSERT_MESSAGE, children)
     if deliveries:
-        bulk.insert(connection, _INSERT_DELIVERY, deliveries)
+        connection.exec_driver_sql(_INSERT_DELIVERY, deliveries)
     return [row[-1] for row in updates]
 
 
@@ -211,9 +209,9 @@ def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome
         )
         if failure is not None:
             attempts.append((outcome.delivery_id, outcome.attempt, at, failure.code, failure.text, failure.detail))
-    bulk.update(connection, _FINISH_DELIVERY, rows, _THIS_DELIVERY_IN_FLIGHT)
+    connection.exec_driver_sql(_FINISH_DELIVERY, rows)
     if attempts:
-        bulk.insert(connection, _INSERT_ATTEMPT, attempts, "ON CONFLICT DO NOTHING")
+        connection.exec_driver_sql(_INSERT_ATTEMPT, attempts)
 
 
 def put_cursor(connection: Connection, channel: str, name: str, value: str) -> None:

@@ -152,7 +152,7 @@ async def _facts(
         ],
         calls={name: end.calls for name, end in ends.items()},
         kept=await stage.vocabulary.kept(engine.tools.journal.queries),
-        trouble=[f"when.{name}.{end.trouble}" for name, end in ends.items() if end.trouble],
+        trouble=[f"when.{name}.{trouble}" for name, end in ends.items() for trouble in end.troubles],
         look=stage.looker,
     )
 

@@ -116,6 +116,8 @@ def _items(node: Node | None, at: str, report: Report) -> list[MapNode]:
     if node is None:
         return []
     items = node.items if isinstance(node, ListNode) else [node]
+    if not items:
+        report.add("E204", node.place, at, "is empty: nothing would be tested")
     for number, item in enumerate(items):
         if not isinstance(item, MapNode):
             report.add("E203", item.place, join(at, number), "must be a block of keys")
@@ -245,6 +247,10 @@ class _Reader:
             if node is not None:
                 self._report.add("E203", node.place, at, "must be a block of what is expected")
             return None
+        if not node.entries:
+            self._report.add(
+                "E204", node.place, at, "expects nothing, so this test could not fail; write what comes of it"
+            )
         names = {destination.name for destination in self._plan.destinations}
         feeds = {f"to-{name}": name for name in self._plan.feeds}
         other = frozenset(names | feeds.keys()) & node.entries.keys()

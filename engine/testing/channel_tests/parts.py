@@ -104,6 +104,14 @@ class Scripted:
         self.calls: list[Sequence[Delivery]] = []
         self.trouble: str | None = None
 
+    @property
+    def troubles(self) -> Sequence[str]:
+        """What is wrong with the script itself."""
+        if self.trouble is None and self._next < len(self._script):
+            left = len(self._script) - self._next
+            return [f"answers: {left} of {len(self._script)} were never asked for; take them out"]
+        return [self.trouble] if self.trouble else []
+
     async def open(self) -> None:
         """There is nobody to connect to."""
 

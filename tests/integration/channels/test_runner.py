@@ -128,12 +128,23 @@ def test_an_answer_that_the_protocol_does_not_know_fails_and_says_what_there_is(
     assert "write AA, AE, AR" in printed
 
 
+def test_answers_that_nobody_asks_for_fail(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    when = "    when: {ehr: {answers: [AA, AE, AR]}}\n"
+    project.tests_of("oru-out", f"  - name: wrong\n{READING}{when}    expect: {{ehr: {{attempts: 1}}}}\n")
+    code, printed = run(project, capsys)
+    says = "        when.ehr.answers: 2 of 3 were never asked for; take them out"
+    assert (code, printed.splitlines()[2]) == (1, says)
+
+
 @pytest.mark.parametrize(
     ("text", "where", "says"),
     [
         (f"  - name: n\n{ORU}    expect: {{akc: AA}}\n", "6:14 E201", "tests[0].expect.akc: unknown key; did you mean"),
         (f"  - name: n\n{ORU}    expects: {{ack: AA}}\n", "6:5 E201", "tests[0].expects: unknown key"),
         ("  - name: n\n    expect: {ack: AA}\n", "4:5 E202", "tests[0].given: is missing"),
+        (f"  - name: n\n{ORU}    expect: {{}}\n", "6:13 E204", "this test could not fail"),
+        ("  - name: n\n    given: []\n    expect: {ack: AA}\n", "5:12 E204", "tests[0].given: is empty"),
+        ("  []\n", "4:3 E204", "tests: is empty"),
         (f"  - name: n\n{ORU}    expect: {{to-reconcil: 1}}\n", "6:14 E201", "did you mean `to-reconcile`?"),
         (f"  - name: n\n{ORU}    expect: {{to-reconcile: one}}\n", "6:28 E204", "write `1 message` or 0"),
         ("  - name: n\n    given: {file: samples/none.hl7}\n    expect: {}\n", "5:19 E101", "cannot be opened"),

@@ -74,7 +74,7 @@ async def test_a_failed_delivery_waits_longer_each_time_and_is_then_sent(store: 
         await engine.advance(0.2)
         await sink.until(lambda d: len(d.calls) == 2)
         await engine.settle_down()
-        await engine.advance(1.9)
+        await engine.advance(1.8)
         await engine.settle_down()
         assert len(sink.calls) == 2, "the second wait is two seconds"
         await engine.until(engine.idle, advance_seconds=0.1)
