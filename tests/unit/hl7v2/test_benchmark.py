@@ -1,5 +1,5 @@
-from engine.cli.bench.parse import oru, python_hl7, records, retained_kib, typed
 from clinical.hl7v2 import header
+from engine.cli.bench.parse import oru, python_hl7, records, retained_kib, typed
 
 
 def test_what_is_compared_reads_the_same_fields() -> None:
