@@ -137,6 +137,8 @@ async def an_engine(
     try:
         yield RunningEngine(supervisor, clock)
     finally:
+        if isinstance(journal, GatedJournal):
+            journal.open_gates()
         supervisor.stop()
         await running
         await supervisor.close(grace_seconds)
@@ -167,8 +169,20 @@ class GatedJournal:
         self._inner = inner
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
         self.calls: list[str] = []
+        self._gates: list[Gate] = []
         self.queries = inner.queries
         self.writer = cast(Writer, _GatedWriter(inner.writer, self))
+
+    def gate(self, method: str) -> Gate:
+        """A gate before a method. It is opened when the engine ends, so that a failed test does not hang."""
+        gate = Gate()
+        self._gates.append(gate)
+        self.before[method] = gate.pass_
+        return gate
+
+    def open_gates(self) -> None:
+        for gate in self._gates:
+            gate.open()
 
     async def open(self) -> None:
         await self._inner.open()

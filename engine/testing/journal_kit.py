@@ -102,7 +102,7 @@ class JournalContract:
         assert [receipt.duplicate_of for receipt in receipts] == [None, None, None]
 
     async def test_a_message_that_cannot_be_stored_leaves_no_key_behind(self, journal: Journal) -> None:
-        """Law 6. Broken on purpose once: keys committed by themselves turn the re-send into a duplicate of nothing."""
+        """Law 6: a key committed by itself would turn the re-send into a duplicate of nothing."""
         (there,) = await accepted(journal, b"x")
         with pytest.raises(EngineError):
             await journal.writer.accept([a_message(b"y", source_key="S|1", id_=there.id)])

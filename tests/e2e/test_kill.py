@@ -203,7 +203,6 @@ async def test_killed_at_random_moments_nothing_acked_is_missing_and_nothing_has
 
 @pytest.mark.slow
 async def test_sigterm_finishes_what_is_leased_takes_no_more_and_exits_with_0(tmp_path: Path) -> None:
-    """Broken on purpose once: without the graceful stop the call in hand is cut off and stays in flight."""
     counts = Counts()
     async with asyncio.timeout(PATIENCE_SECONDS), Sink(counts, random.Random(1), failing=0.0).running() as sink:
         sink.gate = asyncio.Event()

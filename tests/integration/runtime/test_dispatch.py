@@ -213,7 +213,6 @@ COUNT = 650  # of one key: more than three times what a lane keeps at hand
 
 
 async def test_more_of_one_key_than_fits_keeps_its_order_and_loses_nothing(store: Path) -> None:
-    """Broken once: asking the journal for more while the lane is open to newer ones."""
     source, sink = HandSource(), ScriptedDestination()
     sink.gate = asyncio.Event()
     bodies = [b"%d" % number for number in range(COUNT)]

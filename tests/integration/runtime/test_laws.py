@@ -36,9 +36,7 @@ class Gated:
         return self.journal
 
     def gate(self, method: str) -> Gate:
-        gate = Gate()
-        self.journal.before[method] = gate.pass_
-        return gate
+        return self.journal.gate(method)
 
 
 def step(function: Callable[[Message], Any]) -> tuple[Any, NoSettings]:
