@@ -187,7 +187,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
 def _no_answer(error: Exception, url: URL) -> sdk.Unavailable:
     where = f"{url.host} port {url.port}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return sdk.Unavailable(f"no connection to {where}", code="no-connection", detail=str(error))
+        return sdk.Unreachable(f"no connection to {where}", code="no-connection", detail=str(error))
     if isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)):
         return sdk.Unavailable(f"{where} closed the connection without an answer", code="connection-lost")
     return sdk.Unavailable(f"{where} answered something that is not HTTP, or only half", code="not-http")

@@ -112,14 +112,14 @@ class MllpSender:
             return await within(self._clock, settings.connect_within, self._dial())
         except TimeoutError as error:
             text = f"no connection to {where} within {settings.connect_within:g} s"
-            raise sdk.Unavailable(text, code="connect-timeout") from error
+            raise sdk.Unreachable(text, code="connect-timeout") from error
         except socket.gaierror as error:
-            raise sdk.Unavailable(f"the name of {where} is not known here", code="unknown-host") from error
+            raise sdk.Unreachable(f"the name of {where} is not known here", code="unknown-host") from error
         except ssl.SSLError as error:
             raise _tls_failed(error, where) from error
         except OSError as error:
             why = error.strerror or type(error).__name__
-            raise sdk.Unavailable(f"no connection to {where}: {why}", code="not-connected") from error
+            raise sdk.Unreachable(f"no connection to {where}: {why}", code="not-connected") from error
 
     async def _dial(self) -> Client:
         settings = self._settings
@@ -164,7 +164,7 @@ def _tls_failed(error: ssl.SSLError, where: str) -> sdk.EngineError:
         return _certificate_refused(error.reason)
     # Before TLS 1.3 this is also how a receiver says that it wants a certificate.
     text = f"no TLS with {where}: {error.reason or type(error).__name__}; check versions, and `certificate` and `key`"
-    return sdk.Unavailable(text, code="tls-failed")
+    return sdk.Unreachable(text, code="tls-failed")
 
 
 def _certificate_refused(reason: str | None) -> sdk.EngineError:

@@ -184,7 +184,7 @@ async def test_a_hanging_server_is_unavailable_after_the_timeout() -> None:
 
 async def test_a_server_that_is_down_is_unavailable(unused_tcp_port: int) -> None:
     async with a_sender(f"http://127.0.0.1:{unused_tcp_port}/") as sender:
-        with pytest.raises(sdk.Unavailable, match=f"127.0.0.1 port {unused_tcp_port}") as caught:
+        with pytest.raises(sdk.Unreachable, match=f"127.0.0.1 port {unused_tcp_port}") as caught:
             await sender.send(a_delivery(b"x"))
     assert caught.value.code == "no-connection"
 

@@ -225,7 +225,7 @@ async def test_nobody_there_is_unavailable_and_a_receiver_that_comes_back_is_fou
     async with Post(hospital.port) as post:
         await post.send("M1")
         await hospital.stop()
-        await failing(post.send("M2"), sdk.Unavailable, "not-connected")
+        await failing(post.send("M2"), sdk.Unreachable, "not-connected")
         await hospital.start()
         assert (await post.send("M2")).location == "M2"
         assert hospital.control_ids == ["M1", "M2"]
@@ -242,12 +242,12 @@ async def test_a_receiver_that_never_finishes_connecting_is_given_up() -> None:
         sending = asyncio.ensure_future(post.send())
         await let_run()
         await post.clock.advance(5)
-        await failing(sending, sdk.Unavailable, "connect-timeout")
+        await failing(sending, sdk.Unreachable, "connect-timeout")
 
 
 async def test_an_unknown_host_is_unavailable() -> None:
     async with Post(2575, host="no-such-host.invalid") as post:
-        await failing(post.send(), sdk.Unavailable, "unknown-host")
+        await failing(post.send(), sdk.Unreachable, "unknown-host")
 
 
 async def test_one_connection_has_one_message_under_way_and_keeps_the_order_of_the_calls(

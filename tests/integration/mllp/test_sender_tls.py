@@ -69,7 +69,7 @@ async def test_a_receiver_of_an_unknown_authority_needs_an_operator(authority: t
 @pytest.mark.parametrize(
     ("version", "word", "code"),
     [
-        (ssl.TLSVersion.TLSv1_2, sdk.Unavailable, "tls-failed"),  # its alert does not tell one reason from another
+        (ssl.TLSVersion.TLSv1_2, sdk.Unreachable, "tls-failed"),  # its alert does not tell one reason from another
         (ssl.TLSVersion.TLSv1_3, sdk.NeedsOperator, "tls-certificate-refused"),
     ],
     ids=["TLS 1.2", "TLS 1.3"],
@@ -103,7 +103,7 @@ async def test_no_tls_on_the_other_side_is_unavailable(hospital: HospitalReceive
         sending = asyncio.ensure_future(post.send())
         await let_run()
         await hospital.stop()
-        error = await failing(sending, sdk.Unavailable, "not-connected")
+        error = await failing(sending, sdk.Unreachable, "not-connected")
         assert "127.0.0.1" in error.text
 
 

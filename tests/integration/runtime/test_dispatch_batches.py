@@ -1,4 +1,4 @@
-"""Destinations that take several deliveries in a call: each has its own outcome, the call says one thing of the peer."""
+"""Destinations that take several deliveries in a call: each has its own outcome, the call is one word on the peer."""
 
 import asyncio
 from collections.abc import Sequence
