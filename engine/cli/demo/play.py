@@ -72,7 +72,7 @@ def _without_unit(person: Person) -> bytes:
 
 
 def _potassium(person: Person) -> bytes:
-    """A result that is no glucose: the channel's filter leaves it out."""
+    """A result that is no glucose: the channel knows no such code, so it is held for somebody to say what it is."""
     at = _stamp(person, 60)
     head = _HEAD.format(control="POTASSIUM-1", mrn=person.mrn, order=_POTASSIUM, at=at)
     return (head + f"OBX|1|NM|{_POTASSIUM}||4.1|mmol/L|||||F|||{at}\r").encode()
