@@ -1,16 +1,16 @@
 """`http_sender`: POSTs (or PUTs) each delivery to a URL. The engine retries, so a call is one attempt and no more."""
 
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-import aiohttp
-from multidict import CIMultiDict
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from yarl import URL
 
+from connectors.http_client import ConnectionLostError, HttpClient, NoConnectionError, NotHttpError
 from connectors.http_security import Auth, header_value, is_this_machine
 from connectors.tls import ClientTls
 from engine import sdk
@@ -25,7 +25,6 @@ _CONTENT_TYPES: Final[Mapping[sdk.Shape, str]] = {
     sdk.Shape.BYTES: "application/octet-stream",
 }
 _OURS: Final = frozenset({"idempotency-key", "content-type", "content-length", "transfer-encoding", "authorization"})
-_DETAIL_BYTES: Final = 4096
 _AGAIN: Final = frozenset({408, 409, 425})
 _PATIENCE_SECONDS: Final = 30.0
 _LONGEST_WAIT_SECONDS: Final = 3600.0
@@ -124,73 +123,62 @@ class HttpSender:
         self._url = URL(settings.url)
         self._plain = {name: value for name, value in settings.headers.items() if isinstance(value, str)}
         self._secrets = {name: value for name, value in settings.headers.items() if isinstance(value, sdk.Secret)}
-        self._session: aiohttp.ClientSession | None = None
+        self._client: HttpClient | None = None
 
     async def open(self) -> None:
         """Raises NeedsOperator if a certificate file cannot be used."""
-        tls = self._settings.tls.context() if self._settings.tls else True
-        # The engine bounds the calls (`at_once`); a second limit here would only hide it.
-        connector = aiohttp.TCPConnector(limit=0, ssl=tls)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
+        tls = self._settings.tls
+        self._client = HttpClient(
+            self._url,
+            tls=tls.context() if tls else None,
+            server_name=tls.server_name if tls else None,
+            timeout_seconds=self._settings.timeout,
         )
 
     async def send(self, delivery: sdk.Delivery) -> sdk.Answer:
         """See `judge` for what each status means; without an answer, Unavailable."""
-        assert self._session is not None, "open() comes before send()"
+        assert self._client is not None, "open() comes before send()"
         try:
-            async with self._session.request(
-                self._settings.method,
-                self._url,
-                data=delivery.body,
-                headers=self._headers(delivery),
-                allow_redirects=False,
-            ) as response:
-                said = await _beginning(response)
-                status, headers = response.status, response.headers
-        except TimeoutError as error:
-            text = f"no answer from {self._url.host} within {self._settings.timeout:g} s"
-            raise sdk.Unavailable(text, code="timed-out") from error
-        except aiohttp.ClientConnectorCertificateError as error:
-            text = f"the certificate of {self._url.host} is not one to trust; have it renewed, or write its tls: ca"
-            raise sdk.NeedsOperator(text, code="tls-certificate", detail=str(error)) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _no_answer(error, self._url) from error
-        return judge(status, headers, said, self._clock.now(), self._settings.ok)
+            answer = await self._client.call(self._settings.method, self._headers(delivery), delivery.body)
+        except (TimeoutError, ssl.SSLError, NoConnectionError, ConnectionLostError, NotHttpError) as error:
+            raise self._no_answer(error) from error
+        said = answer.beginning.decode("utf-8", "replace")
+        return judge(answer.status, answer.headers, said, self._clock.now(), self._settings.ok)
 
-    def _headers(self, delivery: sdk.Delivery) -> CIMultiDict[str]:
-        headers = CIMultiDict(self._plain)
-        headers["Content-Type"] = self._settings.content_type or _CONTENT_TYPES[delivery.shape]
-        headers["Idempotency-Key"] = delivery.id
+    def _headers(self, delivery: sdk.Delivery) -> dict[str, str]:
+        headers = {
+            "Content-Type": self._settings.content_type or _CONTENT_TYPES[delivery.shape],
+            "Idempotency-Key": delivery.id,
+            "User-Agent": "islet",
+            "Accept": "*/*",
+        }
+        headers.update(self._plain)
         for name, secret in self._secrets.items():
             headers[name] = header_value(secret)
         if self._settings.auth is not None:
             headers["Authorization"] = self._settings.auth.header()
         return headers
 
+    def _no_answer(self, error: Exception) -> sdk.EngineError:
+        where = f"{self._url.host} port {self._url.port}"
+        match error:
+            case TimeoutError():
+                text = f"no answer from {self._url.host} within {self._settings.timeout:g} s"
+                return sdk.Unavailable(text, code="timed-out")
+            case ssl.SSLError():
+                text = f"the certificate of {self._url.host} is not one to trust; have it renewed, or write its tls: ca"
+                return sdk.NeedsOperator(text, code="tls-certificate", detail=str(error))
+            case NoConnectionError():
+                return sdk.Unreachable(f"no connection to {where}", code="no-connection", detail=str(error))
+            case ConnectionLostError():
+                return sdk.Unavailable(f"{where} closed the connection without an answer", code="connection-lost")
+            case _:
+                return sdk.Unavailable(f"{where} answered something that is not HTTP, or only half", code="not-http")
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-
-async def _beginning(response: aiohttp.ClientResponse) -> str:
-    """The start of the answer's body. A short body is read to its end, which keeps the connection alive."""
-    start = bytearray()
-    while len(start) <= _DETAIL_BYTES and (chunk := await response.content.readany()):
-        start += chunk
-    return start[:_DETAIL_BYTES].decode("utf-8", "replace")
-
-
-def _no_answer(error: Exception, url: URL) -> sdk.Unavailable:
-    where = f"{url.host} port {url.port}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return sdk.Unreachable(f"no connection to {where}", code="no-connection", detail=str(error))
-    if isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)):
-        return sdk.Unavailable(f"{where} closed the connection without an answer", code="connection-lost")
-    return sdk.Unavailable(f"{where} answered something that is not HTTP, or only half", code="not-http")
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 plugin = sdk.destination("http_sender", HttpSender, settings=HttpSenderSettings)

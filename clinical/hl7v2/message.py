@@ -60,6 +60,12 @@ class Message:
         found = self.all(path.segment)
         return found[path.occurrence - 1 : path.occurrence] if path.occurrence else found
 
+    def _numbered(self, path: Path) -> list[tuple[int, Segment]]:
+        """As `_named`, with the place of each."""
+        name = path.segment
+        found = [(number, segment) for number, segment in enumerate(self.segments) if segment.name == name]
+        return found[path.occurrence - 1 : path.occurrence] if path.occurrence else found
+
     def part(self, segments: Iterable[Segment | None]) -> bytes:
         """A message of these segments, each as it came, ended by carriage returns."""
         text = "".join(segment.text + "\r" for segment in segments if segment is not None)
@@ -78,17 +84,17 @@ class Message:
 
     def edited(self, changes: Mapping[str, str]) -> bytes:
         """The bytes of `but(changes)`, without opening them."""
-        edited: dict[int, str] = {}
-        place = {id(segment): number for number, segment in enumerate(self.segments)}
+        edited: dict[int, list[str]] = {}
         for text, value in changes.items():
             path = _writable(parse_path(text))
-            named = self._named(path)
+            named = self._numbered(path)
             if not named:
                 raise Hl7Error("there is no such segment to write to", str(path), "no-segment")
             escaped = self._written(value, path)
-            for segment in named:
-                number = place[id(segment)]
-                edited[number] = _with(edited.get(number, segment.text), path, escaped, self.delimiters)
+            for number, segment in named:
+                if number not in edited:
+                    edited[number] = segment.text.split(self.delimiters.field)
+                _put_field(edited[number], path, escaped, self.delimiters)
         raw = self._rewritten(edited) if edited else self.raw
         if any(path.startswith("MSH-18") for path in changes):
             self._check_charset(raw)
@@ -111,17 +117,18 @@ class Message:
         if made.charset.codec != self.charset.codec and not raw.isascii():
             raise Hl7Error("another character set needs the text written anew, which this edit does not", "MSH-18")
 
-    def _rewritten(self, edited: Mapping[int, str]) -> bytes:
+    def _rewritten(self, edited: Mapping[int, Sequence[str]]) -> bytes:
         """The bytes with some segments replaced; all else, line ends included, as it was."""
         start = start_of(self.raw)
-        pieces = _LINES.split(self.raw[start:])
+        usual = b"\n" not in self.raw
+        pieces = self.raw[start:].split(b"\r") if usual else _LINES.split(self.raw[start:])
         number = -1
-        for index in range(0, len(pieces), 2):
+        for index in range(0, len(pieces), 1 if usual else 2):
             if pieces[index].strip(b" \t"):
                 number += 1
                 if number in edited:
-                    pieces[index] = self._encoded(edited[number])
-        return self.raw[:start] + b"".join(pieces)
+                    pieces[index] = self._encoded(self.delimiters.field.join(edited[number]))
+        return self.raw[:start] + (b"\r" if usual else b"").join(pieces)
 
     def _encoded(self, text: str) -> bytes:
         try:
@@ -174,35 +181,27 @@ def _writable(path: Path) -> Path:
     return path
 
 
-def _with(text: str, path: Path, escaped: str, delimiters: Delimiters) -> str:
-    """A segment's text with an escaped value put at a path."""
+def _put_field(fields: list[str], path: Path, escaped: str, delimiters: Delimiters) -> None:
+    """Put an escaped value at a path of a segment that has been split into fields."""
     assert path.field is not None
-    offset = 1 if path.segment in HEADERS else 0
-    below = [delimiters.component, delimiters.subcomponent]
+    index = path.field - (1 if path.segment in HEADERS else 0)
+    if index >= len(fields):
+        fields += [""] * (index + 1 - len(fields))
+    below = (delimiters.component, delimiters.subcomponent)
     wanted = [number for number in (path.component, path.subcomponent) if number is not None]
     if not all(below[: len(wanted)]):
         raise Hl7Error("MSH-2 names no separator for such a part", str(path), "bad-path")
-
-    def put(repetition: str) -> str:
-        return _put(repetition, wanted, below, escaped)
-
-    def put_in_field(field: str) -> str:
-        sep = delimiters.repetition
-        parts = field.split(sep) if sep else [field]
-        if path.repetition == ALL:
-            return sep.join(map(put, parts))
+    sep = delimiters.repetition
+    parts = fields[index].split(sep) if sep else [fields[index]]
+    if path.repetition == ALL:
+        parts = [_put(part, wanted, below, escaped) for part in parts]
+    else:
         number = path.repetition or 1
         if number > 1 and not sep:
             raise Hl7Error("MSH-2 names no separator for repetitions", str(path), "bad-path")
         parts += [""] * (number - len(parts))
-        parts[number - 1] = put(parts[number - 1])
-        return sep.join(parts)
-
-    fields = text.split(delimiters.field)
-    index = path.field - offset
-    fields += [""] * (index + 1 - len(fields))
-    fields[index] = put_in_field(fields[index])
-    return delimiters.field.join(fields)
+        parts[number - 1] = _put(parts[number - 1], wanted, below, escaped)
+    fields[index] = sep.join(parts)
 
 
 def _put(text: str, wanted: Sequence[int], seps: Sequence[str], escaped: str) -> str:

@@ -26,7 +26,8 @@ class Segment:
 
     def __init__(self, text: str, delimiters: Delimiters, codec: str) -> None:
         self.text = text
-        self.name = text.partition(delimiters.field)[0].upper()
+        field_sep = delimiters.field
+        self.name = (text[:3] if text[3:4] == field_sep else text.partition(field_sep)[0]).upper()
         self.codec = codec
         self.delimiters = delimiters
         self._fields: list[str] | None = None

@@ -1,21 +1,24 @@
 """The store's errors in the engine's words."""
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+import sqlite3
 
-from engine.model.errors import EngineError, Refused, Unavailable
+from sqlalchemy.exc import DBAPIError
 
-_AT_FAULT = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
+from engine.model.errors import Refused, Unavailable
+
+_AT_FAULT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 
 
 def journal_error(error: Exception) -> Exception:
     """A store that cannot commit is Unavailable, a statement it will never take is Refused; with words that hold no
     data (the driver's may: law 9)."""
-    if isinstance(error, EngineError) or not isinstance(error, DBAPIError):
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.Error):
         return error
-    if isinstance(error, _AT_FAULT):
-        text = f"the journal refuses what was to be written ({type(error.orig).__name__})"
-        return Refused(text, code="journal-refused", detail=str(error.orig))
-    reason = str(error.orig).lower()
+    if isinstance(cause, _AT_FAULT):
+        text = f"the journal refuses what was to be written ({type(cause).__name__})"
+        return Refused(text, code="journal-refused", detail=str(cause))
+    reason = str(cause).lower()
     for sign, text in (
         ("full", "the disk of the journal is full: free some space; the engine goes on by itself"),
         ("locked", "the journal is locked by another program: close it; the engine goes on by itself"),
@@ -25,4 +28,4 @@ def journal_error(error: Exception) -> Exception:
     ):
         if sign in reason:
             return Unavailable(text, code="journal-" + sign.split()[-1].replace("/", ""))
-    return Unavailable(f"the journal cannot commit ({type(error.orig).__name__})", code="journal-unavailable")
+    return Unavailable(f"the journal cannot commit ({type(cause).__name__})", code="journal-unavailable")

@@ -1,4 +1,4 @@
-"""The journal on SQLite: one file, WAL, `synchronous=FULL`, one writer thread, readers beside it."""
+"""The journal on SQLite: one file, WAL, `synchronous=FULL`, one writer, readers beside it."""
 
 import os
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def sync_engine(path: Path) -> Engine:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "cached_statements": 1000})
     event.listen(engine, "connect", _pragmas)
     return engine
 
@@ -54,7 +54,8 @@ class SqliteWriter:
         self._deliveries = deliveries
 
     async def accept(self, messages: Sequence[Message]) -> Sequence[Receipt]:
-        receipts = await self._commits.call(partial(statements.accept, messages=messages))
+        size = sum(len(message.body) for message in messages)
+        receipts = await self._commits.call(partial(statements.accept, messages=messages), size)
         self._messages.put(
             (message.id, message.but(meta=statements.KEY_REUSED) if receipt.key_reused else message)
             for message, receipt in zip(messages, receipts, strict=True)
@@ -66,7 +67,12 @@ class SqliteWriter:
         return self._commits.session()
 
     async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
-        committed = await self._commits.call(partial(statements.commit_outcomes, outcomes=outcomes))
+        size = sum(
+            sum(len(child.message.body) for child in outcome.children)
+            + sum(len(delivery.body) for delivery in outcome.deliveries)
+            for outcome in outcomes
+        )
+        committed = await self._commits.call(partial(statements.commit_outcomes, outcomes=outcomes), size)
         done = set(committed)
         self._messages.drop(committed)
         for outcome in outcomes:
@@ -112,9 +118,9 @@ class SqliteWriter:
 class SqliteJournal:
     """`engine.contracts.journal.Journal` on one SQLite file. The tables are there already (`islet db upgrade`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock_wait_seconds: float = 5.0) -> None:
         self.path = path
-        self._commits = GroupCommit(sync_engine(path))
+        self._commits = GroupCommit(sync_engine(path), lock_wait_seconds)
         self._reader: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(self._reader.sync_engine, "connect", _pragmas)
         messages: Recent[Message] = Recent(lambda message: message.body)

@@ -1,6 +1,7 @@
 """What the writer does inside a transaction. Plain functions of a connection; SQL from the tables, run in batches."""
 
 import hashlib
+import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.contracts.journal import Child, DeliveryOutcome, Failure, ProcessOutcome, Receipt
+from engine.journal.rows import insert_rows, update_rows
 from engine.model.clock import to_micros
 from engine.model.delivery import Delivery
 from engine.model.message import Message
@@ -22,31 +24,48 @@ _NO_FAILURE = (None, None, None, None, None)
 
 _INSERT_MESSAGE = (
     "INSERT INTO message (id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, "
-    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint)",
+    20,
 )
 _INSERT_DELIVERY = (
     "INSERT INTO delivery (id, message_id, origin_id, channel, destination, shape, body, meta, order_key, "
-    "made_at, state, state_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "made_at, state, state_at)",
+    12,
 )
-_STILL_RECEIVED = "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
-_INSERT_KEY = "INSERT INTO source_key (channel, key, digest, message_id) VALUES (?, ?, ?, ?)"
+_STILL_RECEIVED = (
+    "SELECT json_group_array(id) FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
+)
+_INSERT_KEY = ("INSERT INTO source_key (channel, key, digest, message_id)", 4)
 _FIND_KEYS = (
     "SELECT channel, key, digest, message_id FROM source_key "
     "WHERE channel = ? AND key IN (SELECT value FROM json_each(?))"
 )
-_FINISH_MESSAGE = (
-    "UPDATE message SET state = ?, state_at = ?, attempts = ?, fanout = ?, reason = ?, tally = ?, "
-    "code = ?, path = ?, text = ?, detail = ?, fingerprint = ? WHERE id = ?"
-)
+_FAILURE_COLUMNS = ("code", "path", "text", "detail", "fingerprint")
+_FINISH_MESSAGE = ("message", ("state", "state_at", "attempts", "fanout", "reason", "tally", *_FAILURE_COLUMNS))
 _FINISH_DELIVERY = (
-    "UPDATE delivery SET state = ?, state_at = ?, attempts = ?, due_at = ?, answer_code = ?, answer_location = ?, "
-    "answer_existing = ?, answer_detail = ?, code = ?, path = ?, text = ?, detail = ?, fingerprint = ? "
-    "WHERE id = ? AND state IN ('queued', 'retry')"
+    "delivery WHERE state IN ('queued', 'retry')",
+    (
+        "state",
+        "state_at",
+        "attempts",
+        "due_at",
+        "answer_code",
+        "answer_location",
+        "answer_existing",
+        "answer_detail",
+        *_FAILURE_COLUMNS,
+    ),
 )
 _INSERT_ATTEMPT = (
     "INSERT INTO attempt (delivery_id, number, at, code, text, detail) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
+
+
+def raw(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection: what SQLAlchemy adds to each statement is felt here."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def now_micros() -> int:
@@ -112,10 +131,8 @@ def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]
         state = MessageState.DUPLICATE if duplicate_of else MessageState.RECEIVED
         rows.append(_message_row(message, state, meta=meta, duplicate_of=duplicate_of))
         receipts.append(Receipt(message.id, duplicate_of, reused))
-    if keys:
-        connection.exec_driver_sql(_INSERT_KEY, keys)
-    if rows:
-        connection.exec_driver_sql(_INSERT_MESSAGE, rows)
+    insert_rows(raw(connection), *_INSERT_KEY, keys)
+    insert_rows(raw(connection), *_INSERT_MESSAGE, rows)
     return receipts
 
 
@@ -127,7 +144,7 @@ def _known_keys(connection: Connection, messages: Sequence[Message]) -> dict[tup
         if message.source_key is not None:
             asked[message.channel].append(message.source_key)
     for channel, keys in asked.items():
-        for row in connection.exec_driver_sql(_FIND_KEYS, (channel, orjson.dumps(keys).decode())):
+        for row in raw(connection).execute(_FIND_KEYS, (channel, orjson.dumps(keys).decode())):
             known[row[0], row[1]][bytes(row[2])] = row[3]
     return known
 
@@ -136,7 +153,7 @@ def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) 
     """`Writer.commit_outcomes`: the state decides who may act; what lost the race leaves nothing behind."""
     at = now_micros()
     asked = orjson.dumps([outcome.message_id for outcome in outcomes]).decode()
-    open_ids = {row[0] for row in connection.exec_driver_sql(_STILL_RECEIVED, (asked,))}
+    open_ids = set(orjson.loads(raw(connection).execute(_STILL_RECEIVED, (asked,)).fetchone()[0]))
     updates: list[_Row] = []
     children: list[_Row] = []
     deliveries: list[_Row] = []
@@ -147,17 +164,15 @@ def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) 
         updates.append(_outcome_row(outcome, at))
         children.extend(_child_row(child) for child in outcome.children)
         deliveries.extend(_delivery_row(delivery, at) for delivery in outcome.deliveries)
-    if updates:
-        connection.exec_driver_sql(_FINISH_MESSAGE, updates)
-    if children:
-        connection.exec_driver_sql(_INSERT_MESSAGE, children)
-    if deliveries:
-        connection.exec_driver_sql(_INSERT_DELIVERY, deliveries)
-    return [row[-1] for row in updates]
+    update_rows(raw(connection), *_FINISH_MESSAGE, updates)
+    insert_rows(raw(connection), *_INSERT_MESSAGE, children)
+    insert_rows(raw(connection), *_INSERT_DELIVERY, deliveries)
+    return [row[0] for row in updates]
 
 
 def _outcome_row(outcome: ProcessOutcome, at: int) -> _Row:
     return (
+        outcome.message_id,
         outcome.state.value,
         at,
         outcome.attempts,
@@ -165,7 +180,6 @@ def _outcome_row(outcome: ProcessOutcome, at: int) -> _Row:
         outcome.reason,
         orjson.dumps(dict(outcome.tally)).decode() if outcome.tally else None,
         *_failure_row(outcome.failure),
-        outcome.message_id,
     )
 
 
@@ -198,18 +212,18 @@ def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome
         answer, failure = outcome.answer, outcome.failure
         rows.append(
             (
+                outcome.delivery_id,
                 outcome.state.value,
                 at,
                 outcome.attempt,
                 to_micros(outcome.due_at) if outcome.due_at else None,
                 *((answer.code, answer.location, answer.existing, answer.detail) if answer else (None,) * 4),
                 *_failure_row(failure),
-                outcome.delivery_id,
             )
         )
         if failure is not None:
             attempts.append((outcome.delivery_id, outcome.attempt, at, failure.code, failure.text, failure.detail))
-    connection.exec_driver_sql(_FINISH_DELIVERY, rows)
+    update_rows(raw(connection), *_FINISH_DELIVERY, rows)
     if attempts:
         connection.exec_driver_sql(_INSERT_ATTEMPT, attempts)
 

@@ -1,16 +1,20 @@
-"""The journal's one writer: a thread that puts whatever waits into one transaction (group commit).
+"""The journal's one writer: whatever waits goes into one transaction (group commit).
 
-Callers on the event loop hand in requests; the thread runs them in order inside one `BEGIN IMMEDIATE … COMMIT`
-and answers them all after the commit. So the price of making things durable is shared by everybody who arrived
-while the last commit was under way.
+Callers hand in requests. The writer runs their statements on the event loop, one after the other, inside one
+`BEGIN IMMEDIATE … COMMIT`; the commit itself, which waits for the disk, runs on a thread, and what arrives meanwhile
+shares the next one. A few short statements cost less than handing them to a thread that has to win the interpreter's
+lock from the loop at each of them; what could take longer (large bodies, a store that another program has locked or a
+disk that is slow today, the statements of stateful steps) goes to the thread.
 """
 
 import asyncio
-import queue
-import threading
+import sqlite3
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable
 
@@ -20,174 +24,216 @@ from engine.model.errors import Unavailable
 
 T = TypeVar("T")
 
-_MOST_REQUESTS = 1000
-_SESSION_LIMIT_SECONDS = 60.0
+_MOST_REQUESTS: Final = 1000
+_SMALL_BYTES: Final = 1_000_000
+_QUICK_SECONDS: Final = 0.02
+_SLOW_TURNS: Final = 50
+_SESSION_LIMIT_SECONDS: Final = 60.0
 
 
-class _Request(Protocol):
-    future: "asyncio.Future[Any]"
-    result: Any
-
-    def run(self, connection: Connection) -> None: ...
-
-
-class _Call:
+class _Call(Generic[T]):
     """One function to run inside the shared transaction."""
 
-    def __init__(self, function: Callable[[Connection], Any], future: "asyncio.Future[Any]") -> None:
-        self._function = function
+    def __init__(self, function: Callable[[Connection], T], size: int, future: "asyncio.Future[T]") -> None:
+        self.function = function
+        self.size = size
         self.future = future
-        self.result: Any = None
-
-    def run(self, connection: Connection) -> None:
-        self.result = self._function(connection)
+        self.result: T | None = None
 
 
 class _Session:
-    """A stretch of the transaction that a coroutine drives step by step; nothing else is written meanwhile."""
+    """A transaction of its own, driven by a coroutine; nothing else is written meanwhile."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._steps: queue.SimpleQueue[tuple[Callable[[Connection], Any], asyncio.Future[Any]] | None] = (
-            queue.SimpleQueue()
-        )
-        self.future: asyncio.Future[Any] = loop.create_future()
-        self.opened: asyncio.Future[None] = loop.create_future()
-        self.result: Any = None
+        self.opened: asyncio.Future[Connection] = loop.create_future()
+        self.ended: asyncio.Future[bool] = loop.create_future()
+        """True if it is to be committed."""
+        self.future: asyncio.Future[None] = loop.create_future()
         self.abandoned = False
-
-    def run(self, connection: Connection) -> None:
-        """On the writer's thread: serve the coroutine until it ends the session."""
-        if self.abandoned:
-            return
-        connection.exec_driver_sql("SAVEPOINT session")
-        self._tell(self.opened, None)
-        try:
-            while (step := self._steps.get(timeout=_SESSION_LIMIT_SECONDS)) is not None:
-                function, future = step
-                try:
-                    self._tell(future, function(connection))
-                except Exception as error:  # noqa: BLE001 - it belongs to the coroutine, which decides
-                    self._tell(future, journal_error(error), failed=True)
-        except queue.Empty:
-            self.abandoned = True
-        if self.abandoned:
-            connection.exec_driver_sql("ROLLBACK TO session")
-        connection.exec_driver_sql("RELEASE session")
-
-    async def step(self, function: Callable[[Connection], T]) -> T:
-        """On the loop: run one function on the transaction's connection."""
-        if self.abandoned:
-            raise Unavailable("the transaction was given up because it took too long", code="transaction-timeout")
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._steps.put((function, future))
-        return await future
-
-    def end(self, *, commit: bool) -> None:
-        self.abandoned = self.abandoned or not commit
-        self._steps.put(None)
-
-    def _tell(self, future: "asyncio.Future[Any]", value: Any, *, failed: bool = False) -> None:
-        self._loop.call_soon_threadsafe(_resolve, future, value, failed)
-
-
-def _resolve(future: "asyncio.Future[Any]", value: Any, failed: bool) -> None:
-    if not future.done():
-        if failed:
-            future.set_exception(value)
-        else:
-            future.set_result(value)
 
 
 class GroupCommit:
-    """Owns the thread and its connection. `call` and `session` are for the event loop that opened it."""
+    """Owns the connection that writes. For the event loop that opened it.
 
-    def __init__(self, engine: Engine) -> None:
+    `lock_wait_seconds`: how long to wait for another program that has the store locked.
+    """
+
+    def __init__(self, engine: Engine, lock_wait_seconds: float = 5.0) -> None:
         self._engine = engine
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock_wait = lock_wait_seconds
+        self._waiting: deque[_Call[Any] | _Session] = deque()
+        self._something = asyncio.Event()
+        self._thread: ThreadPoolExecutor | None = None
+        self._turns: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._slow_turns = 0  # left to be taken on the thread, since the last one took long
+        self._ending = False
 
     def open(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
-        self._thread.start()
+        self._ending = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal-writer")
+        self._turns = asyncio.create_task(self._run(), name="journal-writer")
 
     async def close(self) -> None:
         """Everything handed in is committed first. Safe twice."""
+        if self._turns is not None:
+            self._ending = True
+            self._something.set()
+            turns, self._turns = self._turns, None
+            await turns
         if self._thread is not None:
-            self._requests.put(None)
-            thread, self._thread = self._thread, None
-            await asyncio.to_thread(thread.join)
+            self._thread.shutdown()
+            self._thread = None
 
-    async def call(self, function: Callable[[Connection], T]) -> T:
-        """Run `function` inside the next shared transaction; returns after its commit. Raises Unavailable."""
-        future: asyncio.Future[T] = self._running().create_future()
-        self._requests.put(_Call(function, future))
+    async def call(self, function: Callable[[Connection], T], size: int = 0) -> T:
+        """Run `function`, which writes about `size` bytes, inside the next shared transaction; returns after its
+        commit. Raises Unavailable."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand_in(_Call(function, size, future))
         return await future
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["SessionTransaction"]:
         """A transaction driven by the caller; committed when the block ends, undone when it raises."""
-        session = _Session(self._running())
-        self._requests.put(session)
+        session = _Session(asyncio.get_running_loop())
+        self._hand_in(session)
         try:
-            await session.opened
-            yield SessionTransaction(session)
+            yield SessionTransaction(session, await session.opened, self._on_thread)
         except BaseException:
-            session.end(commit=False)
+            _resolve(session.ended, False)
             raise
-        session.end(commit=True)
+        _resolve(session.ended, True)
         await session.future
-        if session.abandoned:
-            raise Unavailable("the transaction was given up because it took too long", code="transaction-timeout")
 
-    def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None or self._thread is None:
+    def _hand_in(self, request: _Call[Any] | _Session) -> None:
+        if self._turns is None:
             raise Unavailable("the journal is not open", code="journal-closed")
-        return self._loop
+        self._waiting.append(request)
+        self._something.set()
 
-    def _run(self) -> None:
-        request = self._requests.get()
-        while request is not None:
-            batch = [request]
-            # A session is committed by itself: if something else failed, its steps could not be run again.
-            while not isinstance(request, _Session) and len(batch) < _MOST_REQUESTS and not self._requests.empty():
-                request = self._requests.get()
-                if request is None or isinstance(request, _Session):
-                    break
-                batch.append(request)
-            self._commit(batch)
-            if request is not None:
-                if request is not batch[-1]:
-                    self._commit([request])
-                request = self._requests.get()
-        self._disconnect()
+    # --- turns: one transaction each
+
+    async def _run(self) -> None:
+        while not (self._ending and not self._waiting):
+            await self._something.wait()
+            # Whom the last commit has woken hands in what it has next, before this turn begins.
+            await asyncio.sleep(0)
+            if batch := self._take_calls():
+                await self._commit(batch)
+            elif self._waiting:
+                session = self._waiting.popleft()
+                assert isinstance(session, _Session)
+                await self._serve(session)
+            if not self._waiting and not self._ending:
+                self._something.clear()
+        await self._on_thread(self._disconnect)
         self._engine.dispose()
 
-    def _commit(self, batch: list[_Request]) -> None:
-        failure = self._try(batch)
-        if failure is None:
-            self._answer([(request, request.result, False) for request in batch])
-        elif len(batch) == 1 or isinstance(journal_error(failure), Unavailable):
-            self._answer([(request, journal_error(failure), True) for request in batch])
-        else:  # one request is at fault: each by itself, so that the others are not harmed
-            for request in batch:
-                self._commit([request])
+    def _take_calls(self) -> list[_Call[Any]]:
+        batch: list[_Call[Any]] = []
+        while self._waiting and len(batch) < _MOST_REQUESTS:
+            first = self._waiting[0]
+            if isinstance(first, _Session):
+                break
+            batch.append(first)
+            self._waiting.popleft()
+        return batch
 
-    def _try(self, batch: list[_Request]) -> Exception | None:
+    async def _commit(self, batch: Sequence[_Call[Any]]) -> None:
         try:
-            if self._connection is None:
-                self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-            for request in batch:
-                request.run(self._connection)
-            self._connection.exec_driver_sql("COMMIT")
-        except Exception as error:  # noqa: BLE001 - handed to the callers, none is lost
-            self._disconnect()  # which undoes what was not committed
-            return error
-        return None
+            await self._write(batch)
+            await self._on_thread(self._execute, "COMMIT")
+        except Exception as raised:  # noqa: BLE001 - handed to the callers, none is lost
+            await self._on_thread(self._disconnect)  # which undoes what was not committed
+            error = journal_error(raised)
+            if len(batch) == 1 or isinstance(error, Unavailable):
+                for call in batch:
+                    _fail(call.future, error)
+            else:  # one of them is at fault: each by itself, so that the others are not harmed
+                for call in batch:
+                    await self._commit([call])
+        else:
+            for call in batch:
+                _resolve(call.future, call.result)
+
+    async def _write(self, batch: Sequence[_Call[Any]]) -> None:
+        """Everything but the commit."""
+
+        def write() -> None:
+            assert self._connection is not None
+            for call in batch:
+                call.result = call.function(self._connection)
+
+        await self._begin()
+        if self._slow_turns or sum(call.size for call in batch) > _SMALL_BYTES:
+            self._slow_turns = max(0, self._slow_turns - 1)
+            await self._on_thread(write)
+            return
+        started = time.perf_counter()
+        write()
+        if time.perf_counter() - started > _QUICK_SECONDS:
+            self._slow_turns = _SLOW_TURNS
+
+    async def _serve(self, session: _Session) -> None:
+        """Lend the transaction to a coroutine until it has ended the session."""
+        try:
+            await self._begin()
+            assert self._connection is not None
+            if session.opened.cancelled():
+                raise Unavailable("nobody waits for the transaction", code="transaction-abandoned")
+            session.opened.set_result(self._connection)
+            if await self._outcome_of(session):
+                await self._on_thread(self._execute, "COMMIT")
+            else:
+                await self._on_thread(self._execute, "ROLLBACK")
+        except Exception as raised:  # noqa: BLE001 - handed to the caller
+            await self._on_thread(self._disconnect)
+            error = journal_error(raised)
+            _fail(session.opened, error)
+            _fail(session.future, error)
+            for future in (session.opened, session.future):
+                if future.done() and not future.cancelled():
+                    future.exception()  # its coroutine may have left already
+        else:
+            _resolve(session.future, None)
+
+    async def _outcome_of(self, session: _Session) -> bool:
+        """Is it to be committed? Raises Unavailable when its coroutine takes too long."""
+        try:
+            async with asyncio.timeout(_SESSION_LIMIT_SECONDS):
+                return await session.ended
+        except TimeoutError:
+            session.abandoned = True
+            raise _given_up() from None
+
+    # --- the connection
+
+    async def _begin(self) -> None:
+        """Open a transaction; on the thread only if there is a lock to wait for."""
+        try:
+            self._connect()
+            self._execute("BEGIN IMMEDIATE")
+        except Exception as error:
+            if not _is_locked(error):
+                raise
+            await self._on_thread(self._begin_patiently)
+
+    def _begin_patiently(self) -> None:
+        self._connect()
+        self._execute(f"PRAGMA busy_timeout = {int(self._lock_wait * 1000)}")
+        try:
+            self._execute("BEGIN IMMEDIATE")
+        finally:
+            self._execute("PRAGMA busy_timeout = 0")
+
+    def _connect(self) -> None:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._execute("PRAGMA busy_timeout = 0")
+
+    def _execute(self, sql: str) -> None:
+        assert self._connection is not None
+        statements.raw(self._connection).execute(sql)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -195,51 +241,72 @@ class GroupCommit:
             self._connection.close()
             self._connection = None
 
-    def _answer(self, answers: list[tuple[_Request, Any, bool]]) -> None:
-        def resolve_all() -> None:
-            for request, value, failed in answers:
-                if isinstance(request, _Session) and failed:
-                    _resolve(request.opened, value, True)
-                    _consume(request.opened)
-                _resolve(request.future, value, failed)
-                if isinstance(request, _Session):
-                    _consume(request.future)
-
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(resolve_all)
+    async def _on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        assert self._thread is not None
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
 
-def _consume(future: "asyncio.Future[Any]") -> None:
-    """A session whose coroutine has left already has nobody to look at its future."""
-    if future.done() and not future.cancelled():
-        future.exception()
+def _resolve(future: "asyncio.Future[T]", value: T) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: "asyncio.Future[Any]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _is_locked(error: Exception) -> bool:
+    cause = getattr(error, "orig", error)
+    return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _given_up() -> Unavailable:
+    return Unavailable("the transaction was given up because it took too long", code="transaction-timeout")
 
 
 class SessionTransaction:
-    """`engine.contracts.journal.OutcomeTransaction` on the writer's thread."""
+    """`engine.contracts.journal.OutcomeTransaction` on the writer's connection."""
 
-    def __init__(self, session: _Session) -> None:
+    def __init__(
+        self, session: _Session, connection: Connection, on_thread: Callable[[Callable[[], Any]], Any]
+    ) -> None:
         self._session = session
+        self._connection = connection
+        self._on_thread = on_thread
 
     async def execute(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> Sequence[Any]:
-        def run(connection: Connection) -> Sequence[Any]:
-            result = connection.execute(statement, [dict(p) for p in parameters] if parameters is not None else None)
+        def run() -> Sequence[Any]:
+            rows = [dict(row) for row in parameters] if parameters is not None else None
+            result = self._connection.execute(statement, rows)
             return result.fetchall() if result.returns_rows else ()
 
-        return await self._session.step(run)
+        return await self._step(run)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        await self._session.step(lambda connection: connection.exec_driver_sql("SAVEPOINT part") and None)
+        await self._step(lambda: self._plain("SAVEPOINT part"))
         try:
             yield
         except BaseException:
-            await self._session.step(lambda connection: connection.exec_driver_sql("ROLLBACK TO part") and None)
-            await self._session.step(lambda connection: connection.exec_driver_sql("RELEASE part") and None)
+            await self._step(lambda: self._plain("ROLLBACK TO part"))
+            await self._step(lambda: self._plain("RELEASE part"))
             raise
-        await self._session.step(lambda connection: connection.exec_driver_sql("RELEASE part") and None)
+        await self._step(lambda: self._plain("RELEASE part"))
 
     async def commit_outcomes(self, outcomes: Sequence[Any]) -> Sequence[str]:
-        return await self._session.step(lambda connection: statements.commit_outcomes(connection, outcomes))
+        return await self._step(lambda: statements.commit_outcomes(self._connection, outcomes))
+
+    def _plain(self, sql: str) -> None:
+        statements.raw(self._connection).execute(sql)
+
+    async def _step(self, function: Callable[[], T]) -> T:
+        if self._session.abandoned:
+            raise _given_up()
+        try:
+            result: T = await self._on_thread(function)
+        except Exception as error:
+            raise journal_error(error) from None
+        return result

@@ -18,8 +18,9 @@ def new_id() -> str:
     with _lock:
         stamp = max(millis << 12, _last + 1)
         _last = stamp
-    high, low = stamp >> 12, getrandbits(62) | 1 << 63
-    return f"{high >> 16:08x}-{high & 0xFFFF:04x}-7{stamp & 0xFFF:03x}-{low >> 48:04x}-{low & 0xFFFFFFFFFFFF:012x}"
+    digits = f"{stamp:015x}"
+    random = f"{getrandbits(62) | 1 << 63:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[12:]}-{random[:4]}-{random[4:]}"
 
 
 def millis_of(id_: str) -> int:

@@ -4,10 +4,8 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from engine.journal.migrate import upgrade_sqlite
 from engine.journal.sqlite import SqliteJournal
@@ -55,12 +53,9 @@ class TestSqliteJournal(JournalContract):
         await journal.writer.accept([after])
         assert len(await journal.queries.in_flight("test", "", 10)) == 2
 
-    async def test_a_locked_file_is_unavailable_until_the_lock_is_gone(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_locked_file_is_unavailable_until_the_lock_is_gone(self, tmp_path: Path) -> None:
         upgrade_sqlite(tmp_path / "locked.db")
-        journal = SqliteJournal(tmp_path / "locked.db")
-        event.listen(journal._commits._engine, "connect", _impatient)
+        journal = SqliteJournal(tmp_path / "locked.db", lock_wait_seconds=0.0)
         await journal.open()
         other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
@@ -74,11 +69,6 @@ class TestSqliteJournal(JournalContract):
         await journal.writer.accept([a_message(b"y")])
         assert len(await journal.queries.in_flight("test", "", 10)) == 1
         await journal.close()
-
-
-def _impatient(connection: Any, _record: Any) -> None:
-    """No test waits five seconds for a lock."""
-    connection.execute("PRAGMA busy_timeout = 0")
 
 
 async def _pragma_in_the_writer(journal: SqliteJournal, pragma: str) -> None:

@@ -195,7 +195,9 @@ async def test_a_server_that_is_down_is_unavailable(unused_tcp_port: int) -> Non
         (b"", "connection-lost"),
         (b"Zweistein\r\n\r\n", "not-http"),
         (b"HTTP/1.1 202 OK\r\nContent-Length: 50\r\n\r\nhalf", "not-http"),
-        (b"HTTP/1.1 202 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nhalf", "not-http"),
+        (b"HTTP/1.1 202 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "not-http"),
+        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "not-http"),
+        (b"HTTP/1.1 202 OK\r\nX: " + b"x" * 70_000, "not-http"),
         (b"MSH|^~\\&|ACK\r", "not-http"),
     ],
 )
