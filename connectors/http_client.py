@@ -56,7 +56,9 @@ class HttpClient:
         server_name: str | None = None,
         timeout_seconds: float = 30.0,
     ) -> None:
-        self._url = url
+        assert url.raw_host is not None
+        assert url.port is not None
+        self._address = url.raw_host, url.port
         self._tls = (tls or ssl.create_default_context()) if url.scheme == "https" else None
         self._server_name = server_name
         self._timeout = timeout_seconds
@@ -96,11 +98,11 @@ class HttpClient:
         return None
 
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> "_Connection":
-        name = (self._server_name or self._url.raw_host) if self._tls else None
+        name = (self._server_name or self._address[0]) if self._tls else None
         try:
             async with asyncio.timeout(self._timeout):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(loop), self._url.raw_host, self._url.port, ssl=self._tls, server_hostname=name
+                    lambda: _Connection(loop), *self._address, ssl=self._tls, server_hostname=name
                 )
         except (TimeoutError, ssl.SSLCertVerificationError):
             raise
@@ -133,7 +135,8 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             raise ConnectionLostError
         self._begin()
-        future = self._future = self._loop.create_future()
+        future: asyncio.Future[HttpAnswer] = self._loop.create_future()
+        self._future = future
         alarm = self._loop.call_at(deadline, self._fail, TimeoutError())
         if len(body) < _HEAD_BYTES:
             self._transport.write(head + body)

@@ -21,23 +21,48 @@ _LINES = re.compile(b"([\r\n]+)")
 class Message:
     """A message that has been opened by `parse`. Immutable: `but` gives another one."""
 
-    __slots__ = ("charset", "delimiters", "raw", "segments")
+    __slots__ = ("_lines", "_segments", "charset", "delimiters", "raw")
 
-    def __init__(self, raw: bytes, delimiters: Delimiters, charset: Charset, segments: tuple[Segment, ...]) -> None:
+    def __init__(self, raw: bytes, delimiters: Delimiters, charset: Charset, lines: list[str]) -> None:
         self.raw = raw
         self.delimiters = delimiters
         self.charset = charset
-        self.segments = segments
+        self._lines = lines
+        self._segments: list[Segment | None] = [None] * len(lines)
 
     def __repr__(self) -> str:
         return f"<HL7 v2 message of {len(self.segments)} segments>"
 
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """All of them, in order; the first is MSH."""
+        return [self._segment(number) for number in range(len(self._lines))]
+
     def all(self, name: str) -> list[Segment]:
         """Every segment of that name, in order."""
-        return [segment for segment in self.segments if segment.name == name]
+        return [self._segment(number) for number in self._places(name)]
 
     def first(self, name: str) -> Segment | None:
-        return next((segment for segment in self.segments if segment.name == name), None)
+        found = self._places(name)
+        return self._segment(found[0]) if found else None
+
+    def _places(self, name: str) -> list[int]:
+        """Where the segments of that name stand."""
+        sep, start = self.delimiters.field, name[:3]
+        return [
+            number
+            for number, line in enumerate(self._lines)
+            if line[:3].upper() == start and line.partition(sep)[0].upper() == name
+        ]
+
+    def _segment(self, number: int) -> Segment:
+        made = self._segments[number]
+        if made is None:
+            line = self._lines[number]
+            header = number == 0 or line.partition(self.delimiters.field)[0].upper() in HEADERS
+            kind = HeaderSegment if header else Segment
+            made = self._segments[number] = kind(line, self.delimiters, self.charset.codec)
+        return made
 
     def get(self, path: str) -> str:
         """The first value at a path, `""` if there is none. Raises Hl7Error for a path that is none."""
@@ -57,13 +82,10 @@ class Message:
             yield from segment.values(path)
 
     def _named(self, path: Path) -> list[Segment]:
-        found = self.all(path.segment)
-        return found[path.occurrence - 1 : path.occurrence] if path.occurrence else found
+        return [self._segment(number) for number in self._places_of(path)]
 
-    def _numbered(self, path: Path) -> list[tuple[int, Segment]]:
-        """As `_named`, with the place of each."""
-        name = path.segment
-        found = [(number, segment) for number, segment in enumerate(self.segments) if segment.name == name]
+    def _places_of(self, path: Path) -> list[int]:
+        found = self._places(path.segment)
         return found[path.occurrence - 1 : path.occurrence] if path.occurrence else found
 
     def part(self, segments: Iterable[Segment | None]) -> bytes:
@@ -87,13 +109,13 @@ class Message:
         edited: dict[int, list[str]] = {}
         for text, value in changes.items():
             path = _writable(parse_path(text))
-            named = self._numbered(path)
-            if not named:
+            places = self._places_of(path)
+            if not places:
                 raise Hl7Error("there is no such segment to write to", str(path), "no-segment")
             escaped = self._written(value, path)
-            for number, segment in named:
+            for number in places:
                 if number not in edited:
-                    edited[number] = segment.text.split(self.delimiters.field)
+                    edited[number] = self._lines[number].split(self.delimiters.field)
                 _put_field(edited[number], path, escaped, self.delimiters)
         raw = self._rewritten(edited) if edited else self.raw
         if any(path.startswith("MSH-18") for path in changes):
@@ -158,12 +180,7 @@ def parse(raw: bytes, default_charset: str = FALLBACK) -> Message:
     lines = _LINE_ENDS.split(text) if "\n" in text else text.split("\r")
     sep = lines[0][3:4]
     delimiters = Delimiters.of(sep, lines[0][4:].split(sep, 1)[0])
-    codec = charset.codec
-    segments = [Segment(line, delimiters, codec) for line in lines if line.strip(" \t")]
-    for number, segment in enumerate(segments):
-        if number == 0 or segment.name in HEADERS:
-            segments[number] = HeaderSegment(segment.text, delimiters, codec)
-    message = Message(raw, delimiters, charset, tuple(segments))
+    message = Message(raw, delimiters, charset, [line for line in lines if line.strip(" \t")])
     _last = raw, default_charset, message
     return message
 

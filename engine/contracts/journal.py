@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+from msgspec import field
+from msgspec.structs import replace
 
 from engine.contracts.plugins import Transaction
 from engine.model.delivery import Delivery
@@ -12,10 +14,10 @@ from engine.model.errors import EngineError
 from engine.model.message import Message
 from engine.model.outcome import Answer, Tally
 from engine.model.states import DeliveryState, MessageState
+from engine.model.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Value, frozen=True, gc=False):
     """What became of an accepted message. `duplicate_of`: the same source key and body were there before; `key_reused`:
     the same key was, with another body."""
 
@@ -24,14 +26,15 @@ class Receipt:
     key_reused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Value, frozen=True, gc=False):
     """Why a copy did not go on; `text` is ours, `detail` the peer's (journal only)."""
+
+    hidden: ClassVar = frozenset({"detail"})
 
     code: str
     text: str
     path: str | None = None
-    detail: str | None = field(default=None, repr=False)
+    detail: str | None = None
     fingerprint: str | None = None
 
     @classmethod
@@ -39,8 +42,7 @@ class Failure:
         return cls(error.code, error.text, error.path, error.detail, fingerprint)
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(Value, frozen=True, gc=False):
     """A new message to be stored with an outcome: RECEIVED in the channel it is routed to, or set aside."""
 
     message: Message
@@ -48,8 +50,7 @@ class Child:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessOutcome:
+class ProcessOutcome(Value, frozen=True, gc=False):
     """Everything that one pass of `process` decided about one message; committed whole or not at all."""
 
     message_id: str
@@ -62,8 +63,7 @@ class ProcessOutcome:
     tally: Tally = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryOutcome:
+class DeliveryOutcome(Value, frozen=True, gc=False):
     """What one attempt to deliver came to."""
 
     delivery_id: str
@@ -74,8 +74,7 @@ class DeliveryOutcome:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PendingDelivery:
+class PendingDelivery(Value, frozen=True, gc=False):
     """A delivery in flight; `delivery.attempt` is the next one."""
 
     delivery: Delivery

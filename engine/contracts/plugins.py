@@ -1,9 +1,10 @@
 """What a plugin must do. Each docstring is the contract that the kits in `engine.testing` check."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy import Executable
 
 from engine.model.clock import Clock
@@ -44,20 +45,22 @@ class PluginContext:
     random: Callable[[], float]
 
 
-@dataclass(slots=True)
-class Arrival:
+class Arrival(msgspec.Struct):
     """A message at the door, before the journal has it.
 
     `settle` is called exactly once, by ingest, with the verdict; only `Accepted` is a promise to the sender.
     `source_key` recognises a re-send (with an equal body: a duplicate; with another body: a new message, marked).
     """
 
-    body: bytes = field(repr=False)
+    body: bytes
     shape: Shape
     settle: Callable[[Verdict], Awaitable[None]]
-    meta: Mapping[str, str] = field(default_factory=dict, repr=False)
-    source_key: str | None = field(default=None, repr=False)
-    order_key: str | None = field(default=None, repr=False)
+    meta: Mapping[str, str] = msgspec.field(default_factory=dict)
+    source_key: str | None = None
+    order_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<arrival of {len(self.body)} bytes, {self.shape}>"
 
 
 class FieldReader(Protocol):

@@ -179,13 +179,9 @@ class GroupCommit:
         try:
             await self._begin()
             assert self._connection is not None
-            if session.opened.cancelled():
-                raise Unavailable("nobody waits for the transaction", code="transaction-abandoned")
-            session.opened.set_result(self._connection)
-            if await self._outcome_of(session):
-                await self._on_thread(self._execute, "COMMIT")
-            else:
-                await self._on_thread(self._execute, "ROLLBACK")
+            _resolve(session.opened, self._connection)  # cancelled: its coroutine has ended the session as well
+            wanted = await self._outcome_of(session)
+            await self._on_thread(self._execute, "COMMIT" if wanted else "ROLLBACK")
         except Exception as raised:  # noqa: BLE001 - handed to the caller
             await self._on_thread(self._disconnect)
             error = journal_error(raised)
@@ -307,6 +303,6 @@ class SessionTransaction:
             raise _given_up()
         try:
             result: T = await self._on_thread(function)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to the step, which decides
             raise journal_error(error) from None
         return result

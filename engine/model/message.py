@@ -1,11 +1,15 @@
 """The message: what travels through the engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
+
+from msgspec import field
+from msgspec.structs import replace
 
 from engine.model.ids import new_id
+from engine.model.value import Value
 
 
 class Shape(StrEnum):
@@ -20,8 +24,7 @@ class Shape(StrEnum):
     BYTES = "bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Value, frozen=True, gc=False):
     """One copy of one message in one channel. Frozen: a step makes a new one with `but` or `child`.
 
     `origin_id` is the message that came in from outside, the root of the lineage; `parent_id` the one this was
@@ -29,17 +32,19 @@ class Message:
     Body, meta and keys are hidden from `repr`, since they hold patients' data (law 9).
     """
 
+    hidden: ClassVar = frozenset({"body", "meta", "source_key", "order_key"})
+
     id: str
     channel: str
     shape: Shape
-    body: bytes = field(repr=False)
+    body: bytes
     received_at: datetime
     origin_id: str
     parent_id: str | None = None
     tenant: str = "default"
-    meta: Mapping[str, str] = field(default_factory=dict, repr=False)
-    source_key: str | None = field(default=None, repr=False)
-    order_key: str | None = field(default=None, repr=False)
+    meta: Mapping[str, str] = field(default_factory=dict)
+    source_key: str | None = None
+    order_key: str | None = None
 
     def but(
         self,

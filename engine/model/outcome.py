@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from engine.model.errors import EngineError
 from engine.model.message import Message, Shape
+from engine.model.value import Value
 
 # --- what ingest tells a source, which maps it to its protocol (AA, 202, cursor, file moved)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Value, frozen=True, gc=False):
     """The journal has committed the message as `message_id`. `duplicate`: a re-send, recognised and not processed."""
 
     message_id: str
@@ -80,17 +81,18 @@ StepOutput = Message | Aside | Drop
 # --- what a destination answers
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value, frozen=True, gc=False):
     """The other side has it. `code` as the peer said it (`AA`, `201`); `location` names what was made there.
 
     `existing`: the peer had it already, nothing new was made. `detail` is kept in the journal only.
     """
 
+    hidden: ClassVar = frozenset({"detail"})
+
     code: str
     location: str | None = None
     existing: bool = False
-    detail: str | None = field(default=None, repr=False)
+    detail: str | None = None
 
 
 Tally = Mapping[str, int]

@@ -13,29 +13,30 @@ class Batcher(Generic[T]):
     def __init__(self, commit: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         self._commit = commit
         self._items: list[T] = []
-        self._batch_done: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
         self._changed = asyncio.Event()
         self._ended = False
         self._spawned: set[asyncio.Task[None]] = set()
 
     async def add(self, items: Sequence[T]) -> None:
-        if self._batch_done is None:
-            self._batch_done = asyncio.get_running_loop().create_future()
-        done = self._batch_done
+        waiter = asyncio.get_running_loop().create_future()
         self._items.extend(items)
+        self._waiters.append(waiter)
         self._changed.set()
-        await asyncio.shield(done)
+        await waiter
 
     async def run(self) -> None:
         """Commit batch after batch until `end`."""
         while not self._ended or self._items:
             await self._changed.wait()
             self._changed.clear()
-            items, done = self._items, self._batch_done
-            self._items, self._batch_done = [], None
-            if items and done is not None:
+            items, waiters = self._items, self._waiters
+            self._items, self._waiters = [], []
+            if items:
                 await self._commit(items)
-                done.set_result(None)
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_result(None)
 
     async def end(self) -> None:
         """Let `run` end after the last commit, and wait for what was spawned."""

@@ -3,8 +3,10 @@
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from engine.brokers.naming import dispatch_queue, process_queue
 from engine.config.plan import Bound, ChannelPlan

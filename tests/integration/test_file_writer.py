@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from dataclasses import replace
+from msgspec.structs import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

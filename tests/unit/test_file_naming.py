@@ -1,6 +1,6 @@
 """Names of written files: from ids and times only."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 import pytest
 
