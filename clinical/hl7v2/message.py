@@ -5,7 +5,7 @@ bytes are kept, so that whatever is not edited is written as it came.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from clinical.hl7v2.charset import FALLBACK, Charset, decode
 from clinical.hl7v2.delimiters import NULL, Delimiters
@@ -21,13 +21,14 @@ _LINES = re.compile(b"([\r\n]+)")
 class Message:
     """A message that has been opened by `parse`. Immutable: `but` gives another one."""
 
-    __slots__ = ("_lines", "_segments", "charset", "delimiters", "raw")
+    __slots__ = ("_lines", "_names", "_segments", "charset", "delimiters", "raw")
 
     def __init__(self, raw: bytes, delimiters: Delimiters, charset: Charset, lines: list[str]) -> None:
         self.raw = raw
         self.delimiters = delimiters
         self.charset = charset
         self._lines = lines
+        self._names: list[str] | None = None
         self._segments: list[Segment | None] = [None] * len(lines)
 
     def __repr__(self) -> str:
@@ -48,12 +49,10 @@ class Message:
 
     def _places(self, name: str) -> list[int]:
         """Where the segments of that name stand."""
-        sep, start = self.delimiters.field, name[:3]
-        return [
-            number
-            for number, line in enumerate(self._lines)
-            if line[:3].upper() == start and line.partition(sep)[0].upper() == name
-        ]
+        if self._names is None:
+            sep = self.delimiters.field
+            self._names = [(line[:3] if line[3:4] == sep else line.partition(sep)[0]).upper() for line in self._lines]
+        return [number for number, found in enumerate(self._names) if found == name]
 
     def _segment(self, number: int) -> Segment:
         made = self._segments[number]
@@ -66,7 +65,7 @@ class Message:
 
     def get(self, path: str) -> str:
         """The first value at a path, `""` if there is none. Raises Hl7Error for a path that is none."""
-        return next(self._values(parse_path(path)), "")
+        return next(iter(self.values(path)), "")
 
     def get_raw(self, path: str) -> Raw:
         """As `get`, with escapes and parts as they stand: to be written elsewhere by `but`."""
@@ -75,11 +74,11 @@ class Message:
 
     def values(self, path: str) -> list[str]:
         """Every value at a path: of all segments and repetitions that the path does not single out."""
-        return list(self._values(parse_path(path)))
-
-    def _values(self, path: Path) -> Iterator[str]:
-        for segment in self._named(path):
-            yield from segment.values(path)
+        parsed = parse_path(path)
+        named = self._named(parsed)
+        return (
+            named[0].values(parsed) if len(named) == 1 else [one for segment in named for one in segment.values(parsed)]
+        )
 
     def _named(self, path: Path) -> list[Segment]:
         return [self._segment(number) for number in self._places_of(path)]
@@ -144,12 +143,14 @@ class Message:
         start = start_of(self.raw)
         usual = b"\n" not in self.raw
         pieces = self.raw[start:].split(b"\r") if usual else _LINES.split(self.raw[start:])
-        number = -1
+        number, last = -1, max(edited)
         for index in range(0, len(pieces), 1 if usual else 2):
             if pieces[index].strip(b" \t"):
                 number += 1
                 if number in edited:
                     pieces[index] = self._encoded(self.delimiters.field.join(edited[number]))
+                if number == last:
+                    break
         return self.raw[:start] + (b"\r" if usual else b"").join(pieces)
 
     def _encoded(self, text: str) -> bytes:

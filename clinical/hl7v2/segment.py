@@ -74,21 +74,24 @@ class Segment:
 
     def raw_values(self, path: Path) -> Iterator[Raw]:
         """What stands at a path in this segment, as it stands: one for each repetition."""
+        return map(Raw, self._texts(path))
+
+    def values(self, path: Path) -> list[str]:
+        """What stands at a path in this segment: leaves un-escaped, what has parts as it stands."""
+        _, component_sep, subcomponent_sep, escape = self.delimiters.signs
+        texts = self._texts(path)
+        for place, text in enumerate(texts):
+            if escape in text and component_sep not in text and subcomponent_sep not in text and path.field is not None:
+                texts[place] = self.delimiters.unescaped(text, self.codec)
+        return texts
+
+    def _texts(self, path: Path) -> list[str]:
         if path.field is None:
-            yield Raw(self.text)
-            return
+            return [self.text]
         found = self.repetitions(path.field)
         if path.repetition:
             found = found[path.repetition - 1 : path.repetition]
-        for text in found:
-            yield Raw(self._part(text, path))
-
-    def values(self, path: Path) -> Iterator[str]:
-        """What stands at a path in this segment: leaves un-escaped, what has parts as it stands."""
-        _, component_sep, subcomponent_sep, _ = self.delimiters.signs
-        for text in self.raw_values(path):
-            as_it_stands = component_sep in text or subcomponent_sep in text or path.field is None
-            yield str(text) if as_it_stands else self.delimiters.unescaped(text, self.codec)
+        return found if path.component is None else [self._part(text, path) for text in found]
 
     def _part(self, text: str, path: Path) -> str:
         _, component_sep, subcomponent_sep, _ = self.delimiters.signs
@@ -122,8 +125,8 @@ class HeaderSegment(Segment):
             return super().leaf(field, component, subcomponent, repetition)
         return self.raw(field) if component == subcomponent == repetition == 1 else ""
 
-    def values(self, path: Path) -> Iterator[str]:
-        return (str(text) for text in self.raw_values(path)) if (path.field or 3) <= 2 else super().values(path)
+    def values(self, path: Path) -> list[str]:
+        return self._texts(path) if (path.field or 3) <= 2 else super().values(path)
 
     def _part(self, text: str, path: Path) -> str:
         if path.field is None or path.field > 2:

@@ -28,16 +28,15 @@ class Breaker:
         return BreakerState.HALF_OPEN if now >= self._opened_at + self._rest else BreakerState.OPEN
 
     def wait(self, now: float) -> float:
-        """Seconds until a call may be made: 0 when one may be made now. A half-open breaker lets one through."""
+        """Seconds until a call may be made: 0 when one may be made now. While the one call of a half-open breaker is
+        under way, the whole rest: ask again when it is back."""
         if self._opened_at is None:
             return 0.0
-        left = self._opened_at + self._rest - now
-        if left > 0:
-            return left
-        if self._probing:
-            return self._rest
-        self._probing = True
-        return 0.0
+        return self._rest if self._probing else max(0.0, self._opened_at + self._rest - now)
+
+    def calling(self) -> None:
+        """A call is made, `wait` having been 0."""
+        self._probing = self._opened_at is not None
 
     def succeeded(self) -> None:
         self._failed, self._opened_at, self._probing = 0, None, False

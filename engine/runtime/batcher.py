@@ -1,4 +1,4 @@
-"""Batcher: what many coroutines hand in while one commit runs goes into the next."""
+"""Batcher: what many hand in while one commit runs goes into the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -8,40 +8,41 @@ T = TypeVar("T")
 
 
 class Batcher(Generic[T]):
-    """`await add(items)` returns when `commit` has taken them, together with everybody else's."""
+    """Items go to `commit` together with everybody else's; then what their owner wants done is done."""
 
     def __init__(self, commit: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         self._commit = commit
         self._items: list[T] = []
-        self._waiters: list[asyncio.Future[None]] = []
+        self._then: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
         self._ended = False
+        self._over = asyncio.Event()
         self._spawned: set[asyncio.Task[None]] = set()
 
-    async def add(self, items: Sequence[T]) -> None:
-        waiter = asyncio.get_running_loop().create_future()
+    def add(self, items: Sequence[T], then: Callable[[], None]) -> None:
+        """`then` is called when `commit` has taken the items."""
         self._items.extend(items)
-        self._waiters.append(waiter)
+        self._then.append(then)
         self._changed.set()
-        await waiter
 
     async def run(self) -> None:
         """Commit batch after batch until `end`."""
         while not self._ended or self._items:
             await self._changed.wait()
             self._changed.clear()
-            items, waiters = self._items, self._waiters
-            self._items, self._waiters = [], []
+            items, thens = self._items, self._then
+            self._items, self._then = [], []
             if items:
                 await self._commit(items)
-                for waiter in waiters:
-                    if not waiter.done():
-                        waiter.set_result(None)
+                for then in thens:
+                    then()
+        self._over.set()
 
     async def end(self) -> None:
-        """Let `run` end after the last commit, and wait for what was spawned."""
+        """Returns after the last commit, when what was spawned is over too."""
         self._ended = True
         self._changed.set()
+        await self._over.wait()
         await asyncio.gather(*self._spawned)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -37,7 +37,7 @@ class Channel:
         self._tools = tools
         self._intake: asyncio.Task[None] | None = None
         self._process: Process | None = None
-        self._dispatches: list[Dispatch] = []
+        self._dispatches: dict[str, Dispatch] = {}
         self._works: list[asyncio.Task[None]] = []
         self._asked_for: asyncio.Event = asyncio.Event()
 
@@ -90,7 +90,7 @@ class Channel:
         works, self._works = self._works, []
         if not works:
             return
-        for dispatch in self._dispatches:
+        for dispatch in self._dispatches.values():
             dispatch.stop()
         process_task = works[0]
         with suppress(TimeoutError):
@@ -102,7 +102,7 @@ class Channel:
         for task in works:
             task.cancel()
         await asyncio.gather(*works, return_exceptions=True)
-        self._process, self._dispatches = None, []
+        self._process, self._dispatches = None, {}
         self.state = ChannelState.STOPPED
 
     async def _guard(self, run: Callable[[], Awaitable[None]]) -> None:
@@ -153,8 +153,7 @@ class Channel:
     async def _run_dispatch(self, at: int) -> None:
         plan = self.plan.destinations[at]
         destination = plan.bound.plugin.implementation(plan.bound.settings, self._context(plan.name))
-        dispatch = Dispatch(self.plan.name, plan, destination, self._tools)
-        self._dispatches.append(dispatch)
+        dispatch = self._dispatches[plan.name] = Dispatch(self.plan.name, plan, destination, self._tools)
         await dispatch.run()
 
     def _context(self, name: str) -> PluginContext:

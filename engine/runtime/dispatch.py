@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from engine.brokers.naming import dispatch_queue
@@ -27,7 +28,7 @@ from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
 from engine.runtime.lanes import Lanes, Waiting
 from engine.runtime.tools import TICKET_SIZE, Tools
-from engine.runtime.verdicts import judge, unexpected
+from engine.runtime.verdicts import Attempt, judge, unexpected
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -142,13 +143,10 @@ class Dispatch:
         while not self._stopping:
             self._changed.clear()
             now = self._tools.clock.monotonic()
-            wait = self._paused_until - now
+            wait = max(self._paused_until - now, self._breaker.wait(now))
             if wait <= 0 and (batch := self._lanes.take(most, now)):
-                wait = self._breaker.wait(now)
-                if wait <= 0:
-                    return batch
-                for waiting in batch:
-                    self._lanes.rest(waiting, now + wait)
+                self._breaker.calling()
+                return batch
             due = self._lanes.next_wake()
             if wait <= 0 and due is not None:
                 wait = max(0.001, due - now)
@@ -177,8 +175,7 @@ class Dispatch:
             return
         finally:
             self._slots.release()  # a slot is a call: committing its outcome holds up its lane only
-        await self._settle(batch, results)
-        self._changed.set()
+        self._settle(batch, results)
 
     async def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer | EngineError]:
         try:
@@ -193,7 +190,7 @@ class Dispatch:
             trace = "".join(traceback.format_exception(error))[-4000:]
             return [unexpected(error, trace)] * len(deliveries)
 
-    async def _settle(self, batch: Sequence[Waiting], results: Sequence[Answer | EngineError]) -> None:
+    def _settle(self, batch: Sequence[Waiting], results: Sequence[Answer | EngineError]) -> None:
         now = self._tools.clock.monotonic()
         self._note(results, now)
         attempts = []
@@ -209,13 +206,18 @@ class Dispatch:
                     chance=self._tools.random(),
                 )
             )
-        await self._outcomes.add([attempt.outcome for attempt in attempts])
+        outcomes = [attempt.outcome for attempt in attempts]
+        self._outcomes.add(outcomes, partial(self._committed, batch, attempts, now))
+
+    def _committed(self, batch: Sequence[Waiting], attempts: Sequence[Attempt], now: float) -> None:
+        """The journal knows how these attempts ended: their lanes go on, now or when the next attempt is due."""
         for waiting, attempt in zip(batch, attempts, strict=True):
             if attempt.wait_seconds is None:
-                await self._finished(waiting, attempt.outcome)
+                self._finished(waiting, attempt.outcome)
             else:
                 waiting.pending = waiting.pending.after(attempt.outcome)
                 self._lanes.rest(waiting, now + attempt.wait_seconds)
+        self._changed.set()
 
     def _note(self, results: Sequence[Answer | EngineError], now: float) -> None:
         """What one call says about the destination as a whole: a batch that fails is one failure."""
@@ -227,18 +229,25 @@ class Dispatch:
         else:  # it answered: it is there, whatever it thinks of these messages
             self._breaker.succeeded()
 
-    async def _finished(self, waiting: Waiting, outcome: DeliveryOutcome) -> None:
+    def _finished(self, waiting: Waiting, outcome: DeliveryOutcome) -> None:
         self._tools.meters.add(self._channel, outcome.state)
         if outcome.state is DeliveryState.SENT:
             arrived = millis_of(waiting.pending.delivery.origin_id) / 1000
             self._tools.meters.took(max(0.0, self._tools.clock.now().timestamp() - arrived))
         self._finished_meanwhile.add(waiting.id)
         key = self._lanes.done(waiting)
-        while key is not None:  # more of this lane than fitted here: the journal has it
+        if key is not None:
+            self._outcomes.spawn(self._refill(key))
+
+    async def _refill(self, order_key: str) -> None:
+        """More of this lane than fitted here: the journal has it."""
+        key: str | None = order_key
+        while key is not None:
             more = await self._asked(self._tools.journal.queries.lane, self._channel, self._plan.name, key, _REFILL)
             waits = [Waiting(item, lambda: None) for item in more]
             rest_until = self._not_before(more[0]) if more else None
             key = self._lanes.refill(key, waits, rest_until, more_to_come=len(more) == _REFILL)
+        self._changed.set()
 
     async def _commit(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         """Until the journal has them: the effect has happened, so its outcome must not be lost while we live."""

@@ -41,18 +41,19 @@ class Process:
         leases = self._tools.broker.consume(process_queue(self._plan.name), _PREFETCH)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
             async for lease in stream:
-                async with self._at_work:
-                    await self._until_done(lease)
+                await self._until_done(lease)
 
     async def idle(self) -> None:
-        """Return between two tickets and keep the next from being taken: a moment at which to cancel `run`."""
+        """Return between two tickets, or while one waits to be tried again, and keep the next from being worked on: a
+        moment at which to cancel `run`."""
         await self._at_work.acquire()
 
     async def _until_done(self, lease: Lease) -> None:
         attempt = 1
         while True:
             try:
-                await self._work(lease)
+                async with self._at_work:
+                    await self._work(lease)
             except (Unavailable, Throttled) as error:
                 wait = _AWAY.wait_after(min(attempt, 9), self._tools.random()) or 30.0
                 if isinstance(error, Throttled):

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from engine.brokers.embedded import EmbeddedBroker
 from engine.config.plan import ChannelPlan, Configuration
-from engine.contracts.journal import Journal, Writer
+from engine.contracts.journal import Journal, Queries, Writer
 from engine.contracts.plugins import Log
 from engine.journal import tables
 from engine.journal.migrate import upgrade_sqlite
@@ -160,24 +160,26 @@ class Gate:
 
 
 class GatedJournal:
-    """A journal whose writer can be made to wait, or to fail, before a method.
+    """A journal whose methods can be made to wait, or to fail.
 
-    `before["accept"]` is awaited before `accept` is handed on; raise in it to make the call fail.
+    `before["accept"]` is awaited before `accept` is handed on, `after["pending"]` before the answer of `pending` is;
+    raise in it to make the call fail.
     """
 
     def __init__(self, inner: Journal) -> None:
         self._inner = inner
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.after: dict[str, Callable[[], Awaitable[None]]] = {}
         self.calls: list[str] = []
         self._gates: list[Gate] = []
-        self.queries = inner.queries
-        self.writer = cast(Writer, _GatedWriter(inner.writer, self))
+        self.queries = cast(Queries, _Gated(inner.queries, self))
+        self.writer = cast(Writer, _Gated(inner.writer, self))
 
-    def gate(self, method: str) -> Gate:
-        """A gate before a method. It is opened when the engine ends, so that a failed test does not hang."""
+    def gate(self, method: str, *, after: bool = False) -> Gate:
+        """A gate before or after a method. It is opened when the engine ends, so that a failed test does not hang."""
         gate = Gate()
         self._gates.append(gate)
-        self.before[method] = gate.pass_
+        (self.after if after else self.before)[method] = gate.pass_
         return gate
 
     def open_gates(self) -> None:
@@ -191,8 +193,8 @@ class GatedJournal:
         await self._inner.close()
 
 
-class _GatedWriter:
-    def __init__(self, inner: Writer, owner: GatedJournal) -> None:
+class _Gated:
+    def __init__(self, inner: Any, owner: GatedJournal) -> None:
         self._inner = inner
         self._owner = owner
 
@@ -205,6 +207,9 @@ class _GatedWriter:
             self._owner.calls.append(name)
             if name in self._owner.before:
                 await self._owner.before[name]()
-            return await method(*args, **kwargs)
+            result = await method(*args, **kwargs)
+            if name in self._owner.after:
+                await self._owner.after[name]()
+            return result
 
         return gated

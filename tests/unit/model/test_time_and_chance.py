@@ -43,7 +43,8 @@ def test_a_half_open_breaker_lets_one_call_through_whose_result_decides() -> Non
     breaker = Breaker(failures=1, rest_seconds=30.0)
     breaker.failed(0.0)
     assert breaker.state(30.0) is BreakerState.HALF_OPEN
-    assert breaker.wait(30.0) == 0.0
+    assert breaker.wait(30.0) == breaker.wait(30.0) == 0.0
+    breaker.calling()
     assert breaker.wait(30.0) > 0, "one call only"
     breaker.failed(31.0)
     assert breaker.wait(31.0) == 30.0
