@@ -231,6 +231,20 @@ async def test_a_certificate_not_to_be_trusted_needs_the_operator_and_a_trusted_
             assert (await sender.send(a_delivery(b"x"))).code == "202"
 
 
+async def test_the_certificate_may_be_for_another_name_that_is_written_down(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("registry.example").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with serving(Sink(), context) as base:
+        async with a_sender(base, tls={"ca": str(tmp_path / "ca.pem")}) as sender:
+            with pytest.raises(sdk.NeedsOperator):
+                await sender.send(a_delivery(b"x"))
+        named = {"ca": str(tmp_path / "ca.pem"), "server_name": "registry.example"}
+        async with a_sender(base, tls=named) as sender:
+            assert (await sender.send(a_delivery(b"x"))).code == "202"
+
+
 async def test_close_is_safe_without_open_and_twice() -> None:
     sender = HttpSender(HttpSenderSettings(url="http://127.0.0.1:1/"), plugin_context())
     await sender.close()
