@@ -7,8 +7,7 @@ the engine does that, by its own rules. RFC 9112.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -33,13 +32,21 @@ class NotHttpError(Exception):
     """What came back is not HTTP, or only the beginning of an answer."""
 
 
-@dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """`beginning`: at most 4096 bytes of the body, as they came; empty if they are encoded (gzip and the like)."""
 
-    status: int
-    headers: Mapping[str, str]
-    beginning: bytes
+    __slots__ = ("_headers", "beginning", "status")
+
+    def __init__(self, status: int, headers: Sequence[tuple[bytes, bytes]], beginning: bytes) -> None:
+        self.status = status
+        self._headers = headers
+        encoded = any(name.lower() == b"content-encoding" for name, _ in headers)
+        self.beginning = b"" if encoded else beginning
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in whatever letters."""
+        return CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers)
 
 
 class HttpClient:
@@ -65,8 +72,8 @@ class HttpClient:
         self._idle: deque[_Connection] = deque()
         self._target = f"{url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n"
 
-    async def call(self, method: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        """`headers` (without Host and Content-Length) must be fit for the wire.
+    async def call(self, method: str, headers: str, body: bytes) -> HttpAnswer:
+        """`headers`: lines `Name: value\\r\\n` (without Host and Content-Length), fit for the wire.
 
         Raises TimeoutError when the whole call takes too long, NoConnectionError, ssl.SSLCertVerificationError,
         ConnectionLostError, NotHttpError.
@@ -74,8 +81,7 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         connection = self._take_idle(loop.time()) or await self._connect(loop)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        head = f"{method} {self._target}{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1")
+        head = f"{method} {self._target}{headers}Content-Length: {len(body)}\r\n\r\n".encode("latin-1")
         answer = await connection.call(head, body, deadline)
         if connection.reusable:
             connection.idle_since = loop.time()
@@ -210,9 +216,7 @@ class _Connection(asyncio.Protocol):
 
     def _answered(self) -> None:
         if self._future is not None and not self._future.done():
-            headers = CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers)
-            body = b"" if "Content-Encoding" in headers else bytes(self._body)
-            self._future.set_result(HttpAnswer(self._parser.get_status_code(), headers, body))
+            self._future.set_result(HttpAnswer(self._parser.get_status_code(), self._headers, bytes(self._body)))
 
     def _fail(self, error: Exception) -> None:
         if self._future is not None and not self._future.done():

@@ -24,6 +24,7 @@ _CONTENT_TYPES: Final[Mapping[sdk.Shape, str]] = {
     sdk.Shape.XML: "application/xml",
     sdk.Shape.BYTES: "application/octet-stream",
 }
+_USUAL: Final = {"User-Agent": "islet", "Accept": "*/*"}
 _OURS: Final = frozenset({"idempotency-key", "content-type", "content-length", "transfer-encoding", "authorization"})
 _AGAIN: Final = frozenset({408, 409, 425})
 _PATIENCE_SECONDS: Final = 30.0
@@ -121,7 +122,10 @@ class HttpSender:
         self._settings = settings
         self._clock = context.clock
         self._url = URL(settings.url)
-        self._plain = {name: value for name, value in settings.headers.items() if isinstance(value, str)}
+        named = {name.lower() for name in settings.headers}
+        plain = {name: value for name, value in _USUAL.items() if name.lower() not in named}
+        plain |= {name: value for name, value in settings.headers.items() if isinstance(value, str)}
+        self._plain = "".join(f"{name}: {value}\r\n" for name, value in plain.items())
         self._secrets = {name: value for name, value in settings.headers.items() if isinstance(value, sdk.Secret)}
         self._client: HttpClient | None = None
 
@@ -145,19 +149,14 @@ class HttpSender:
         said = answer.beginning.decode("utf-8", "replace")
         return judge(answer.status, answer.headers, said, self._clock.now(), self._settings.ok)
 
-    def _headers(self, delivery: sdk.Delivery) -> dict[str, str]:
-        headers = {
-            "Content-Type": self._settings.content_type or _CONTENT_TYPES[delivery.shape],
-            "Idempotency-Key": delivery.id,
-            "User-Agent": "islet",
-            "Accept": "*/*",
-        }
-        headers.update(self._plain)
+    def _headers(self, delivery: sdk.Delivery) -> str:
+        content_type = self._settings.content_type or _CONTENT_TYPES[delivery.shape]
+        lines = f"Content-Type: {content_type}\r\nIdempotency-Key: {delivery.id}\r\n{self._plain}"
         for name, secret in self._secrets.items():
-            headers[name] = header_value(secret)
+            lines += f"{name}: {header_value(secret)}\r\n"
         if self._settings.auth is not None:
-            headers["Authorization"] = self._settings.auth.header()
-        return headers
+            lines += f"Authorization: {self._settings.auth.header()}\r\n"
+        return lines
 
     def _no_answer(self, error: Exception) -> sdk.EngineError:
         where = f"{self._url.host} port {self._url.port}"

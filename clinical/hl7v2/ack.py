@@ -6,6 +6,7 @@ HL7 v2.9.1 sections 2.9 and 2.10.
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from clinical.hl7v2.charset import decode
 from clinical.hl7v2.delimiters import Delimiters
@@ -63,7 +64,7 @@ def ack(
     person. Versions before 2.5 have only ERR-1 for that, so their text goes into MSA-3, where people look.
     """
     delimiters = Delimiters.of(header.field_sep, header.encoding_chars)
-    release = _release(header.version, delimiters)
+    release = _release(header.version[:32], delimiters)
     wrong = text is not None or error_code is not None
     lines = [_msh(header, delimiters, release, control_id, time)]
     reason = _written(text, delimiters) if text and release < (2, 7) else ""
@@ -190,7 +191,8 @@ def _joined(delimiters: Delimiters, *fields: str) -> str:
     return delimiters.field.join(fields).rstrip(delimiters.field)
 
 
+@lru_cache(maxsize=64)
 def _release(version: str, delimiters: Delimiters) -> tuple[int, int]:
     """`2.5.1^USA` as (2, 5); an unreadable version counts as 2.5."""
-    match = re.match(r"\s*(\d+)\.(\d+)", version.split(delimiters.component)[0])
+    match = re.match(r"\s*(\d{1,9})\.(\d{1,9})", version.split(delimiters.component)[0])
     return (int(match[1]), int(match[2])) if match else (2, 5)

@@ -18,9 +18,8 @@ def new_id() -> str:
     with _lock:
         stamp = max(millis << 12, _last + 1)
         _last = stamp
-    digits = f"{stamp:015x}"
-    random = f"{getrandbits(62) | 1 << 63:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-7{digits[12:]}-{random[:4]}-{random[4:]}"
+    digits = f"{(stamp >> 12 << 4 | 7) << 76 | (stamp & 0xFFF) << 64 | 1 << 63 | getrandbits(62):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def millis_of(id_: str) -> int:

@@ -94,9 +94,12 @@ def outcome_of(plan: ChannelPlan, message: Message, passed: Passed, now: datetim
 
 def _tally(passed: Passed) -> dict[str, int]:
     """Counts that steps left in `meta["tally"]` as `new=2 duplicate=1`, and the parts that were set aside."""
+    counted = [output.meta["tally"] for output in passed.messages if "tally" in output.meta]
+    if not (counted or passed.drops or passed.asides):
+        return {}
     tally: Counter[str] = Counter()
-    for output in passed.messages:
-        for item in output.meta["tally"].split() if "tally" in output.meta else ():
+    for text in counted:
+        for item in text.split():
             word, _, number = item.partition("=")
             tally[word] += int(number)
     for drop in passed.drops:

@@ -87,7 +87,7 @@ async def test_an_answer_is_taken_whole_however_it_is_framed(
             await reader.readexactly(1)
 
     async with talking(talk) as server:
-        call = server.client.call("POST", {}, b"x")
+        call = server.client.call("POST", "", b"x")
         if status is None:
             with pytest.raises(NotHttpError):
                 await call
@@ -103,19 +103,19 @@ async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
 
     async with talking(talk) as server:
         for _ in range(2):
-            assert (await server.client.call("POST", {}, b"x")).beginning == b"whole"
+            assert (await server.client.call("POST", "", b"x")).beginning == b"whole"
         assert server.connections == 2
 
 
 async def test_a_connection_is_used_again_unless_the_server_says_close() -> None:
     async with talking(answering(OK, OK, OK)) as server:
         for _ in range(3):
-            await server.client.call("POST", {}, b"x")
+            await server.client.call("POST", "", b"x")
         assert server.connections == 1
     closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     async with talking(answering(closing)) as server:
         for _ in range(2):
-            await server.client.call("POST", {}, b"x")
+            await server.client.call("POST", "", b"x")
         assert server.connections == 2
 
 
@@ -123,7 +123,7 @@ async def test_bytes_that_nobody_asked_for_end_the_connection_and_answer_no_late
     stray = OK + b"HTTP/1.1 500 Not Yours\r\nContent-Length: 0\r\n\r\n"
     async with talking(answering(stray)) as server:
         for _ in range(3):
-            assert (await server.client.call("POST", {}, b"x")).status == 200
+            assert (await server.client.call("POST", "", b"x")).status == 200
         assert server.connections == 3
 
 
@@ -139,12 +139,12 @@ async def test_a_call_that_is_given_up_leaves_its_late_answer_to_nobody() -> Non
         await reader.readexactly(1)
 
     async with talking(talk) as server:
-        slow = asyncio.create_task(server.client.call("POST", {}, b"slow"))
+        slow = asyncio.create_task(server.client.call("POST", "", b"slow"))
         await first.wait()
         slow.cancel()
         with pytest.raises(asyncio.CancelledError):
             await slow
-        assert (await server.client.call("POST", {}, b"next")).status == 200
+        assert (await server.client.call("POST", "", b"next")).status == 200
         assert server.connections == 2
 
 
@@ -157,11 +157,11 @@ async def test_a_connection_that_the_server_ended_meanwhile_is_not_used() -> Non
 
     ended = asyncio.Event()
     async with talking(once) as server:
-        await server.client.call("POST", {}, b"x")
+        await server.client.call("POST", "", b"x")
         await ended.wait()
         while server.client._idle and server.client._idle[0].reusable:  # until word of it is here
             await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-        assert (await server.client.call("POST", {}, b"x")).status == 200
+        assert (await server.client.call("POST", "", b"x")).status == 200
         assert server.connections == 2
 
 
@@ -169,7 +169,7 @@ async def test_a_connection_that_has_been_idle_for_long_is_not_trusted(monkeypat
     monkeypatch.setattr(http_client, "_IDLE_SECONDS", -1.0)
     async with talking(answering(OK, OK)) as server:
         for _ in range(2):
-            await server.client.call("POST", {}, b"x")
+            await server.client.call("POST", "", b"x")
         assert server.connections == 2
 
 
@@ -179,7 +179,7 @@ async def test_a_server_that_hangs_up_without_a_word_is_told_apart_from_one_that
 
     async with talking(silent) as server:
         with pytest.raises(ConnectionLostError):
-            await server.client.call("POST", {}, b"x")
+            await server.client.call("POST", "", b"x")
 
     async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
@@ -187,7 +187,7 @@ async def test_a_server_that_hangs_up_without_a_word_is_told_apart_from_one_that
 
     async with talking(half) as server:
         with pytest.raises(NotHttpError):
-            await server.client.call("POST", {}, b"x")
+            await server.client.call("POST", "", b"x")
 
 
 async def test_a_large_body_arrives_whole_and_calls_side_by_side_have_connections_of_their_own() -> None:
@@ -200,7 +200,7 @@ async def test_a_large_body_arrives_whole_and_calls_side_by_side_have_connection
 
     bodies = [bytes([65 + number]) * 300_000 for number in range(4)]
     async with talking(talk) as server:
-        answers = await asyncio.gather(*(server.client.call("POST", {}, body) for body in bodies))
+        answers = await asyncio.gather(*(server.client.call("POST", "", body) for body in bodies))
         assert [answer.status for answer in answers] == [200] * 4
         assert sorted(got) == bodies
         assert server.connections == 4
