@@ -3,13 +3,13 @@
 import asyncio
 import errno
 import os
-from msgspec.structs import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from connectors.files.lines import JsonLinesWriter, JsonLinesWriterSettings
 from connectors.files.reader import FileReader, FileReaderSettings

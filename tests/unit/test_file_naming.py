@@ -1,8 +1,7 @@
 """Names of written files: from ids and times only."""
 
-from msgspec.structs import replace
-
 import pytest
+from msgspec.structs import replace
 
 from connectors.files.naming import check_template, file_name, received_at
 from connectors.files.reader import FileReaderSettings
