@@ -264,4 +264,4 @@ def _base36(number: int) -> str:
     return digits
 
 
-plugin = sdk.source("mllp_listener", MllpListener, settings=ListenerSettings, emits=sdk.Shape.HL7V2)
+plugin = sdk.source("mllp_listener", MllpListener, settings=ListenerSettings, emits=sdk.Shape.HL7V2, side_by_side=True)

@@ -1,6 +1,6 @@
 """The journal: the truth about every message. Writing and reading are apart; the console only reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -13,6 +13,7 @@ from engine.model.delivery import Delivery
 from engine.model.errors import EngineError
 from engine.model.message import Message
 from engine.model.outcome import Answer, Tally
+from engine.model.share import WHOLE, Share
 from engine.model.states import DeliveryState, MessageState
 from engine.model.value import Value
 
@@ -88,6 +89,10 @@ class PendingDelivery(Value, frozen=True, gc=False):
 class OutcomeTransaction(Transaction, Protocol):
     """A transaction of the journal in which stateful steps run and outcomes are committed."""
 
+    async def lock(self, message_ids: Sequence[str]) -> Collection[str]:
+        """Those of the messages that are still in flight. Nobody else can finish them before this transaction ends."""
+        ...
+
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """What runs inside is undone if it raises; the rest of the transaction stands."""
         ...
@@ -121,7 +126,23 @@ class Writer(Protocol):
         """Store attempts. Only deliveries still in flight change."""
         ...
 
-    async def put_cursor(self, channel: str, name: str, value: str) -> None: ...
+    async def put_cursor(self, channel: str, name: str, value: str, fence: tuple[str, int] | None = None) -> None:
+        """`fence`: name and token of the lease under which it is read. Raises Refused (`lease-lost`) if somebody else
+        has had the lease since."""
+        ...
+
+    async def take_lease(self, name: str, holder: str, seconds: float) -> int | None:
+        """Take what nobody holds, or hold on to one's own; until `seconds` from now by the store's clock. The token
+        grows with each new holder. None: somebody else has it."""
+        ...
+
+    async def renew_leases(self, holder: str, seconds: float) -> Sequence[str]:
+        """All of a holder's leases that have not run out go on; their names."""
+        ...
+
+    async def drop_lease(self, name: str, holder: str) -> None:
+        """Give it back; nothing happens if it is somebody else's."""
+        ...
 
     async def report_channel(self, channel: str, actual: str, text: str | None = None) -> None:
         """Say what a channel is doing: running, paused, stopped, failed."""
@@ -155,11 +176,17 @@ class Queries(Protocol):
         """The deliveries in flight of one key to one destination, oldest first."""
         ...
 
-    async def in_flight(self, channel: str, after: str, limit: int) -> Sequence[str]:
-        """Ids of the channel's messages in flight and greater than `after`, in order: for the sweeper."""
+    async def in_flight(self, channel: str, after: str, limit: int, share: Share = WHOLE) -> Sequence[str]:
+        """Ids of the channel's messages in flight and greater than `after`, in order; of one share of its work."""
         ...
 
-    async def deliveries_in_flight(self, channel: str, destination: str, after: str, limit: int) -> Sequence[str]: ...
+    async def deliveries_in_flight(
+        self, channel: str, destination: str, after: str, limit: int, share: Share = WHOLE
+    ) -> Sequence[str]: ...
+
+    async def lease_holders(self, prefix: str) -> Sequence[str]:
+        """Who holds the leases whose names begin so."""
+        ...
 
     async def cursor(self, channel: str, name: str) -> str | None: ...
 

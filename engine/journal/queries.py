@@ -1,10 +1,11 @@
 """Reading the journal: what the runtime needs to go on, and rows for people."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Table, select
+from sqlalchemy import ColumnElement, Table, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,9 +13,10 @@ from engine.contracts.journal import PendingDelivery
 from engine.journal import tables
 from engine.journal.errors import journal_error
 from engine.journal.recent import Recent
-from engine.model.clock import from_micros
+from engine.model.clock import from_micros, to_micros
 from engine.model.delivery import Delivery
 from engine.model.message import Message, Shape
+from engine.model.share import WHOLE, Share
 from engine.model.states import DELIVERIES_IN_FLIGHT, MESSAGES_IN_FLIGHT
 
 _m, _d = tables.message.c, tables.delivery.c
@@ -79,6 +81,11 @@ def _to_delivery(row: Any) -> PendingDelivery:
     return PendingDelivery(delivery, from_micros(row[10]) if row[10] is not None else None)
 
 
+def _of(shard: ColumnElement[int], share: Share) -> list[ColumnElement[bool]]:
+    """The condition for a share of the work; none for all of it."""
+    return [shard % share.of == share.number] if share.of > 1 else []
+
+
 class JournalQueries:
     """`engine.contracts.journal.Queries` over SQLAlchemy; nothing here writes."""
 
@@ -124,16 +131,18 @@ class JournalQueries:
         )
         return [_to_delivery(row) for row in rows]
 
-    async def in_flight(self, channel: str, after: str, limit: int) -> Sequence[str]:
+    async def in_flight(self, channel: str, after: str, limit: int, share: Share = WHOLE) -> Sequence[str]:
         rows = await self.all(
             select(_m.id)
-            .where(_m.channel == channel, _m.state.in_(MESSAGES_IN_FLIGHT), _m.id > after)
+            .where(_m.channel == channel, _m.state.in_(MESSAGES_IN_FLIGHT), _m.id > after, *_of(_m.shard, share))
             .order_by(_m.id)
             .limit(limit)
         )
         return [row[0] for row in rows]
 
-    async def deliveries_in_flight(self, channel: str, destination: str, after: str, limit: int) -> Sequence[str]:
+    async def deliveries_in_flight(
+        self, channel: str, destination: str, after: str, limit: int, share: Share = WHOLE
+    ) -> Sequence[str]:
         rows = await self.all(
             select(_d.id)
             .where(
@@ -141,10 +150,17 @@ class JournalQueries:
                 _d.destination == destination,
                 _d.state.in_(DELIVERIES_IN_FLIGHT),
                 _d.id > after,
+                *_of(_d.shard, share),
             )
             .order_by(_d.id)
             .limit(limit)
         )
+        return [row[0] for row in rows]
+
+    async def lease_holders(self, prefix: str) -> Sequence[str]:
+        c = tables.lease.c
+        now = to_micros(datetime.now(UTC))
+        rows = await self.all(select(c.holder).where(c.name.startswith(prefix, autoescape=True), c.until > now))
         return [row[0] for row in rows]
 
     async def cursor(self, channel: str, name: str) -> str | None:

@@ -89,8 +89,17 @@ class SqliteWriter:
         await self._commits.call(partial(statements.commit_deliveries, outcomes=outcomes))
         self._deliveries.drop(outcome.delivery_id for outcome in outcomes)
 
-    async def put_cursor(self, channel: str, name: str, value: str) -> None:
-        await self._commits.call(partial(statements.put_cursor, channel=channel, name=name, value=value))
+    async def put_cursor(self, channel: str, name: str, value: str, fence: tuple[str, int] | None = None) -> None:
+        await self._commits.call(partial(statements.put_cursor, channel=channel, name=name, value=value, fence=fence))
+
+    async def take_lease(self, name: str, holder: str, seconds: float) -> int | None:
+        return await self._commits.call(partial(statements.take_lease, name=name, holder=holder, seconds=seconds))
+
+    async def renew_leases(self, holder: str, seconds: float) -> Sequence[str]:
+        return await self._commits.call(partial(statements.renew_leases, holder=holder, seconds=seconds))
+
+    async def drop_lease(self, name: str, holder: str) -> None:
+        await self._commits.call(partial(statements.drop_lease, name=name, holder=holder))
 
     async def report_channel(self, channel: str, actual: str, text: str | None = None) -> None:
         await self._commits.call(

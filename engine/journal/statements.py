@@ -14,7 +14,9 @@ from engine.contracts.journal import Child, DeliveryOutcome, Failure, ProcessOut
 from engine.journal.rows import insert_rows, update_rows
 from engine.model.clock import to_micros
 from engine.model.delivery import Delivery
+from engine.model.errors import Refused
 from engine.model.message import Message
+from engine.model.share import shard_of
 from engine.model.states import DeliveryState, MessageState
 
 _Row = tuple[Any, ...]
@@ -24,13 +26,13 @@ _NO_FAILURE = (None, None, None, None, None)
 
 _INSERT_MESSAGE = (
     "INSERT INTO message (id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, "
-    "received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint)",
-    20,
+    "shard, received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint)",
+    21,
 )
 _INSERT_DELIVERY = (
     "INSERT INTO delivery (id, message_id, origin_id, channel, destination, shape, body, meta, order_key, "
-    "made_at, state, state_at)",
-    12,
+    "shard, made_at, state, state_at)",
+    13,
 )
 _STILL_RECEIVED = (
     "SELECT json_group_array(id) FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
@@ -103,6 +105,7 @@ def _message_row(
         _meta_text(message) if meta is None else meta,
         message.source_key,
         message.order_key,
+        shard_of(message.order_key, message.id),
         at,
         state.value,
         at,
@@ -149,11 +152,16 @@ def _known_keys(connection: Connection, messages: Sequence[Message]) -> dict[tup
     return known
 
 
+def still_received(connection: Connection, message_ids: Sequence[str]) -> set[str]:
+    """Those of the messages that are in flight."""
+    asked = orjson.dumps(list(message_ids)).decode()
+    return set(orjson.loads(raw(connection).execute(_STILL_RECEIVED, (asked,)).fetchone()[0]))
+
+
 def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[str]:
     """`Writer.commit_outcomes`: the state decides who may act; what lost the race leaves nothing behind."""
     at = now_micros()
-    asked = orjson.dumps([outcome.message_id for outcome in outcomes]).decode()
-    open_ids = set(orjson.loads(raw(connection).execute(_STILL_RECEIVED, (asked,)).fetchone()[0]))
+    open_ids = still_received(connection, [outcome.message_id for outcome in outcomes])
     updates: list[_Row] = []
     children: list[_Row] = []
     deliveries: list[_Row] = []
@@ -198,6 +206,7 @@ def _delivery_row(delivery: Delivery, at: int) -> _Row:
         delivery.body,
         _meta_text(delivery),
         delivery.order_key,
+        shard_of(delivery.order_key, delivery.id),
         at,
         DeliveryState.QUEUED.value,
         at,
@@ -228,7 +237,11 @@ def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome
         connection.exec_driver_sql(_INSERT_ATTEMPT, attempts)
 
 
-def put_cursor(connection: Connection, channel: str, name: str, value: str) -> None:
+def put_cursor(
+    connection: Connection, channel: str, name: str, value: str, fence: tuple[str, int] | None = None
+) -> None:
+    if fence is not None:
+        _check_fence(connection, fence)
     connection.exec_driver_sql(
         "INSERT INTO cursor (channel, name, value, at) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (channel, name) DO UPDATE SET value = excluded.value, at = excluded.at",
@@ -281,3 +294,42 @@ def add_tickets(connection: Connection, queue: str, tickets: Sequence[str]) -> l
 
 def remove_tickets(connection: Connection, numbers: Sequence[int]) -> None:
     connection.exec_driver_sql("DELETE FROM ticket WHERE id = ?", [(number,) for number in numbers])
+
+
+def take_lease(connection: Connection, name: str, holder: str, seconds: float) -> int | None:
+    """`Writer.take_lease`: SQLite has one clock, that of this machine."""
+    now = now_micros()
+    row = (
+        raw(connection)
+        .execute(
+            "INSERT INTO lease (name, holder, until, token) VALUES (?1, ?2, ?3, 1) ON CONFLICT (name) DO UPDATE SET "
+            "holder = excluded.holder, until = excluded.until, token = token + (holder <> excluded.holder) "
+            "WHERE holder = excluded.holder OR until <= ?4 RETURNING token",
+            (name, holder, now + int(seconds * 1_000_000), now),
+        )
+        .fetchone()
+    )
+    return int(row[0]) if row else None
+
+
+def renew_leases(connection: Connection, holder: str, seconds: float) -> list[str]:
+    """`Writer.renew_leases`."""
+    now = now_micros()
+    rows = raw(connection).execute(
+        "UPDATE lease SET until = ? WHERE holder = ? AND until > ? RETURNING name",
+        (now + int(seconds * 1_000_000), holder, now),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def drop_lease(connection: Connection, name: str, holder: str) -> None:
+    """`Writer.drop_lease`. The row stays, so that tokens go on growing."""
+    raw(connection).execute("UPDATE lease SET until = 0 WHERE name = ? AND holder = ?", (name, holder))
+
+
+def _check_fence(connection: Connection, fence: tuple[str, int]) -> None:
+    """Raises Refused if somebody else has had the lease since."""
+    name, token = fence
+    row = raw(connection).execute("SELECT token FROM lease WHERE name = ?", (name,)).fetchone()
+    if row is None or row[0] != token:
+        raise Refused("another engine has taken this over", code="lease-lost")

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -39,6 +40,7 @@ message = Table(
     Column("meta", Text, nullable=False),
     Column("source_key", Text),
     Column("order_key", Text),
+    Column("shard", SmallInteger, nullable=False, server_default="0"),  # of `engine.model.share`
     Column("received_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("state_at", BigInteger, nullable=False),
@@ -77,6 +79,7 @@ delivery = Table(
     Column("body", LargeBinary, nullable=False),
     Column("meta", Text, nullable=False),
     Column("order_key", Text),
+    Column("shard", SmallInteger, nullable=False, server_default="0"),
     Column("made_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("state_at", BigInteger, nullable=False),
@@ -129,6 +132,16 @@ channel_status = Table(
     Column("actual", Text),
     Column("text", Text),
     Column("at", BigInteger, nullable=False),
+)
+
+# Who works on what, where several engines share the journal. `until` is by the database's clock.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),
 )
 
 # The embedded broker's queues.

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, TypeVar
@@ -280,6 +280,10 @@ class SessionTransaction:
             return result.fetchall() if result.returns_rows else ()
 
         return await self._step(run)
+
+    async def lock(self, message_ids: Sequence[str]) -> Collection[str]:
+        """The writer's transaction is alone: to look is enough."""
+        return await self._step(lambda: statements.still_received(self._connection, message_ids))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -15,7 +15,7 @@ from engine.contracts.plugins import Log
 
 _ALLOWED = """
     event level timestamp channel destination source plugin message_id delivery_id origin_id queue state code path
-    attempt attempts count seconds after_seconds port peer_count error_type file line size limit version account
+    part attempt attempts count seconds after_seconds port peer_count error_type file line size limit version account
     status dropped_fields wanted actual batch site signal window_start window_end peer bytes restarts reason
 """
 ALLOWED = frozenset(_ALLOWED.split())

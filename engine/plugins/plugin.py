@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +40,8 @@ class Plugin(Generic[F]):
     emits: Shape | None
     module: str
     summary: str
+    side_by_side: bool = False
+    """A source that several engines may run at the same time, such as a listener; others run in one of them."""
 
     def __call__(self, *args: Any) -> Any:
         return self.implementation(*args)
@@ -69,9 +71,14 @@ def source(
     *,
     settings: type[Settings] = NoSettings,
     emits: Shape,
+    side_by_side: bool = False,
 ) -> Plugin[Callable[[Any, PluginContext], Any]]:
-    """Declare a source class: `plugin = source("mllp_listener", MllpListener, settings=..., emits=Shape.HL7V2)`."""
-    return _make(PluginKind.SOURCE, name, implementation, settings, (), emits)
+    """Declare a source class: `plugin = source("mllp_listener", MllpListener, settings=..., emits=Shape.HL7V2)`.
+
+    `side_by_side`: several engines may run it at the same time, such as a listener; what polls must not.
+    """
+    made = _make(PluginKind.SOURCE, name, implementation, settings, (), emits)
+    return replace(made, side_by_side=side_by_side)
 
 
 def destination(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 
 from engine.config.plan import ChannelPlan
 from engine.contracts.plugins import PluginContext, Source
@@ -12,9 +13,12 @@ from engine.model.retry import RetryPolicy
 from engine.runtime.cursors import JournalCursors
 from engine.runtime.dispatch import Dispatch
 from engine.runtime.ingest import Ingest
+from engine.runtime.leases import Held
+from engine.runtime.parts import Part, Role, work_of
 from engine.runtime.process import Process
 from engine.runtime.tools import Tools
 
+_LET_GO_SECONDS = 10.0
 _REOPEN = RetryPolicy(first_wait_seconds=1.0, longest_wait_seconds=60.0)
 
 
@@ -36,9 +40,8 @@ class Channel:
         self.source: Source | None = None
         self._tools = tools
         self._intake: asyncio.Task[None] | None = None
-        self._process: Process | None = None
-        self._dispatches: dict[str, Dispatch] = {}
-        self._works: list[asyncio.Task[None]] = []
+        self._works: dict[str, asyncio.Task[None]] = {}
+        self._at_work: dict[str, Process | Dispatch] = {}
         self._asked_for: asyncio.Event = asyncio.Event()
 
     @property
@@ -56,19 +59,19 @@ class Channel:
             return
         self._asked_for.clear()
         self.trouble = None
-        self._works = [
-            asyncio.create_task(self._guard(self._run_process), name=f"{self.plan.name}.process"),
-            *(
-                asyncio.create_task(self._guard(lambda at=i: self._run_dispatch(at)), name=f"{self.plan.name}.dispatch")  # type: ignore[misc]
-                for i in range(len(self.plan.destinations))
-            ),
-        ]
+        for part in work_of(self.plan, self._tools.partitions):
+            if part.role in self._tools.roles:
+                work = self._guard(partial(self._under_lease, part, partial(self._run_part, part)))
+                self._works[part.name] = asyncio.create_task(work, name=part.name)
         self.state = ChannelState.PAUSED
 
     def take(self) -> None:
         """Open the source; `work` first."""
-        if self._intake is None and self.plan.source is not None:
-            self._intake = asyncio.create_task(self._guard(self._run_ingest), name=f"{self.plan.name}.ingest")
+        if self._intake is None and self.plan.source is not None and Role.INGEST in self._tools.roles:
+            run = self._run_ingest
+            if not self.plan.source.plugin.side_by_side:
+                run = partial(self._under_lease, Part(Role.INGEST, self.plan.name), self._run_ingest)
+            self._intake = asyncio.create_task(self._guard(run), name=f"ingest/{self.plan.name}")
         self.state = ChannelState.RUNNING
 
     async def pause(self) -> None:
@@ -87,23 +90,26 @@ class Channel:
         """Pause, finish what is in hand, give the rest back. What takes longer than
         `grace_seconds` is given back as well."""
         await self.pause()
-        works, self._works = self._works, []
-        if not works:
-            return
-        for dispatch in self._dispatches.values():
-            dispatch.stop()
-        process_task = works[0]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace_seconds):
-                if self._process is not None:
-                    await self._process.idle()
-                process_task.cancel()
-                await asyncio.gather(*works, return_exceptions=True)
-        for task in works:
-            task.cancel()
-        await asyncio.gather(*works, return_exceptions=True)
-        self._process, self._dispatches = None, {}
+        works, self._works = self._works, {}
+        if works:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace_seconds):
+                    await asyncio.gather(*(self._finish(name, task) for name, task in works.items()))
+            for task in works.values():
+                task.cancel()
+            await asyncio.gather(*works.values(), return_exceptions=True)
         self.state = ChannelState.STOPPED
+
+    async def _finish(self, name: str, task: asyncio.Task[None]) -> None:
+        """Let one part finish what it has in hand, and end."""
+        at_work = self._at_work.get(name)
+        if isinstance(at_work, Dispatch):
+            at_work.stop()
+        else:
+            if at_work is not None:
+                await at_work.idle()
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def _guard(self, run: Callable[[], Awaitable[None]]) -> None:
         """Run a part again, with back-off, until it ends by itself or a person is needed."""
@@ -132,10 +138,10 @@ class Channel:
             )
             await self._tools.clock.sleep(wait)
 
-    async def _run_ingest(self) -> None:
+    async def _run_ingest(self, held: Held | None = None) -> None:
         assert self.plan.source is not None
         self.source = self.plan.source.plugin.implementation(
-            self.plan.source.settings, self._context(self.plan.source.name)
+            self.plan.source.settings, self._context(self.plan.source.name, held)
         )
         try:
             await Ingest(self.plan, self.source, self._tools).run()
@@ -146,22 +152,56 @@ class Channel:
             if source is not None:
                 await source.close()
 
-    async def _run_process(self) -> None:
-        self._process = Process(self.plan, self._tools)
-        await self._process.run()
+    async def _under_lease(self, part: Part, run: Callable[[Held], Awaitable[None]]) -> None:
+        """Run a part while it is ours; again and again, until it ends by itself."""
+        while True:
+            async with self._tools.leases.hold(part.name) as held:
+                running = asyncio.ensure_future(run(held))
+                asked, lost = (asyncio.create_task(event.wait()) for event in (held.asked_back, held.lost))
+                try:
+                    await asyncio.wait({running, asked, lost}, return_when=asyncio.FIRST_COMPLETED)
+                    if not running.done():
+                        await self._let_go(part, running, held)
+                    if running.done() and not running.cancelled() and not held.asked_back.is_set():
+                        return running.result()
+                finally:
+                    for task in (asked, lost, running):
+                        task.cancel()
+                    await asyncio.gather(asked, lost, running, return_exceptions=True)
 
-    async def _run_dispatch(self, at: int) -> None:
-        plan = self.plan.destinations[at]
-        destination = plan.bound.plugin.implementation(plan.bound.settings, self._context(plan.name))
-        dispatch = self._dispatches[plan.name] = Dispatch(self.plan.name, plan, destination, self._tools)
-        await dispatch.run()
+    async def _let_go(self, part: Part, running: "asyncio.Future[None]", held: Held) -> None:
+        """Finish what is in hand if there is time for it: the part goes to another engine."""
+        at_work = self._at_work.get(part.name)
+        if held.lost.is_set() or at_work is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LET_GO_SECONDS):
+                if isinstance(at_work, Dispatch):
+                    at_work.stop()
+                    await asyncio.wait({running})
+                else:
+                    await at_work.idle()
 
-    def _context(self, name: str) -> PluginContext:
+    async def _run_part(self, part: Part, _held: Held) -> None:
+        worker: Process | Dispatch
+        if part.destination is None:
+            worker = Process(self.plan, self._tools, part.share)
+        else:
+            bound = part.destination.bound
+            destination = bound.plugin.implementation(bound.settings, self._context(bound.name))
+            worker = Dispatch(self.plan.name, part.destination, destination, self._tools, part.share)
+        self._at_work[part.name] = worker
+        try:
+            await worker.run()
+        finally:
+            del self._at_work[part.name]
+
+    def _context(self, name: str, held: Held | None = None) -> PluginContext:
         return PluginContext(
             channel=self.plan.name,
             name=name,
             clock=self._tools.clock,
-            cursors=JournalCursors(self._tools.journal, self.plan.name),
+            cursors=JournalCursors(self._tools.journal, self.plan.name, held.fence if held else None),
             log=self._tools.log,
             random=self._tools.random,
         )

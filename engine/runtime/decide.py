@@ -28,6 +28,7 @@ from engine.model.message import Message
 from engine.model.outcome import Aside, Drop, StepOutput, as_outputs
 from engine.model.states import MessageState
 from engine.plugins.plugin import PluginKind
+from engine.runtime.parts import dispatch_partitions, share_of
 
 
 @dataclass(slots=True)
@@ -165,16 +166,22 @@ def needs_transaction(plan: ChannelPlan) -> bool:
     return any(step.plugin.kind is PluginKind.STATEFUL for step in plan.steps)
 
 
-def ids_by_queue(outcomes: Sequence[ProcessOutcome], committed: Sequence[str]) -> dict[str, list[str]]:
+def ids_by_queue(
+    plan: ChannelPlan, outcomes: Sequence[ProcessOutcome], committed: Sequence[str], partitions: int = 1
+) -> dict[str, list[str]]:
     """queue → ids of the children and deliveries of the outcomes that were committed."""
+    several = {one.name: dispatch_partitions(one, partitions) for one in plan.destinations}
     done = set(committed)
     work: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.message_id in done:
             for child in outcome.children:
                 if child.state is MessageState.RECEIVED:
-                    work.setdefault(process_queue(child.message.channel), []).append(child.message.id)
+                    message = child.message
+                    share = share_of(message.order_key, message.id, partitions)
+                    work.setdefault(process_queue(message.channel, share), []).append(message.id)
             for delivery in outcome.deliveries:
-                queue = dispatch_queue(delivery.channel, delivery.destination)
+                share = share_of(delivery.order_key, delivery.id, several[delivery.destination])
+                queue = dispatch_queue(delivery.channel, delivery.destination, share)
                 work.setdefault(queue, []).append(delivery.id)
     return work

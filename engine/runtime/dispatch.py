@@ -15,7 +15,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
-from engine.brokers.naming import dispatch_queue
 from engine.config.plan import DestinationPlan
 from engine.contracts.journal import DeliveryOutcome, PendingDelivery
 from engine.contracts.plugins import BatchDestination, Destination
@@ -24,9 +23,12 @@ from engine.model.delivery import Delivery
 from engine.model.errors import EngineError, NeedsOperator, Throttled, Unavailable
 from engine.model.ids import millis_of
 from engine.model.outcome import Answer
+from engine.model.share import WHOLE, Share
 from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
 from engine.runtime.lanes import Lanes, Waiting
+from engine.runtime.parts import Part, Role
+from engine.runtime.sweeper import in_flight
 from engine.runtime.tools import TICKET_SIZE, Tools
 from engine.runtime.verdicts import Attempt, judge, unexpected
 
@@ -38,17 +40,20 @@ _REFILL = 200
 
 
 class Dispatch:
-    """Works through the queue of one destination of one channel until stopped."""
+    """Works through a share of one destination's deliveries until stopped."""
 
-    def __init__(self, channel: str, plan: DestinationPlan, destination: Destination, tools: Tools) -> None:
+    def __init__(
+        self, channel: str, plan: DestinationPlan, destination: Destination, tools: Tools, share: Share = WHOLE
+    ) -> None:
         self._channel = channel
+        self._part = Part(Role.DISPATCH, channel, plan, share)
         self._plan = plan
         self._destination = destination
         self._tools = tools
         self._lanes = Lanes(in_order=plan.in_order)
         self._breaker = Breaker(plan.breaker_failures, plan.breaker_rest_seconds)
         self._changed = asyncio.Event()
-        self._slots = asyncio.Semaphore(plan.at_once)
+        self._slots = asyncio.Semaphore(max(1, plan.at_once // share.of))
         self._outcomes: Batcher[DeliveryOutcome] = Batcher(self._commit)
         self._paused_until = 0.0
         self._finished_meanwhile: set[str] = set()
@@ -78,8 +83,7 @@ class Dispatch:
 
     async def _read(self) -> None:
         await self._read_journal()
-        queue = dispatch_queue(self._channel, self._plan.name)
-        async with aclosing(self._tools.broker.consume(queue, _PREFETCH)) as leases:  # type: ignore[type-var]
+        async with aclosing(self._tools.broker.consume(self._part.queue, _PREFETCH)) as leases:  # type: ignore[type-var]
             async for lease in leases:
                 await self._take_in(lease.ticket.ids, lease.ack)
 
@@ -94,9 +98,7 @@ class Dispatch:
         after = ""
         while True:
             await room.acquire()
-            ids = await self._asked(
-                self._tools.journal.queries.deliveries_in_flight, self._channel, self._plan.name, after, TICKET_SIZE
-            )
+            ids = await self._asked(in_flight, self._part, self._tools, after, TICKET_SIZE)
             if not ids:
                 return
             await self._take_in(ids, finished)

@@ -17,6 +17,7 @@ from engine.model.errors import Unavailable
 from engine.model.ids import new_id
 from engine.model.message import Message
 from engine.model.outcome import Accepted, Deferred, Verdict
+from engine.runtime.parts import share_of
 from engine.runtime.tools import Tools
 
 _STORE_AWAY_SECONDS = 5.0
@@ -75,7 +76,7 @@ class Ingest:
         else:
             for arrival, receipt in zip(batch, receipts, strict=True):
                 await self._settle(arrival, Accepted(receipt.id, receipt.duplicate_of is not None))
-            await self._hand_on(receipts)
+            await self._hand_on(batch, receipts)
         for _ in batch:
             self._room.release()
 
@@ -100,8 +101,14 @@ class Ingest:
         except Exception as error:  # noqa: BLE001 - a sender that went away re-sends, and is recognised then
             self._tools.log.warning("settle_failed", channel=self._plan.name, error_type=type(error).__name__)
 
-    async def _hand_on(self, receipts: Sequence[Receipt]) -> None:
-        fresh = [receipt.id for receipt in receipts if receipt.duplicate_of is None]
+    async def _hand_on(self, batch: Sequence[Arrival], receipts: Sequence[Receipt]) -> None:
+        partitions, fresh = self._tools.partitions, 0
+        work: dict[str, list[str]] = {}
+        for arrival, receipt in zip(batch, receipts, strict=True):
+            if receipt.duplicate_of is None:
+                fresh += 1
+                queue = process_queue(self._plan.name, share_of(arrival.order_key, receipt.id, partitions))
+                work.setdefault(queue, []).append(receipt.id)
         self._tools.meters.add(self._plan.name, "received", len(receipts))
-        self._tools.meters.add(self._plan.name, "duplicate", len(receipts) - len(fresh))
-        await self._tools.hand_on({process_queue(self._plan.name): fresh})
+        self._tools.meters.add(self._plan.name, "duplicate", len(receipts) - fresh)
+        await self._tools.hand_on(work)

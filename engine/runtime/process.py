@@ -11,16 +11,18 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from engine.brokers.naming import process_queue
 from engine.config.plan import ChannelPlan
-from engine.contracts.broker import Lease
+from engine.contracts.broker import Lease, Ticket
 from engine.contracts.journal import OutcomeTransaction, ProcessOutcome
 from engine.contracts.plugins import Transaction
 from engine.model.errors import Throttled, Unavailable
 from engine.model.message import Message
 from engine.model.retry import RetryPolicy
+from engine.model.share import WHOLE, Share
 from engine.runtime import decide
-from engine.runtime.tools import Tools
+from engine.runtime.parts import Part, Role, work_of
+from engine.runtime.sweeper import in_flight, publish_in_flight
+from engine.runtime.tools import TICKET_SIZE, Tools
 
 _PREFETCH = 4
 _TRIES = 3  # of a step that failed in a way we do not know
@@ -28,20 +30,34 @@ _AWAY = RetryPolicy(first_wait_seconds=0.5, longest_wait_seconds=30.0)
 
 
 class Process:
-    """Works through the queue of one channel until stopped."""
+    """Works through a share of one channel's messages until stopped."""
 
-    def __init__(self, plan: ChannelPlan, tools: Tools) -> None:
+    def __init__(self, plan: ChannelPlan, tools: Tools, share: Share = WHOLE) -> None:
         self._plan = plan
         self._tools = tools
+        self._part = Part(Role.PROCESS, plan.name, None, share)
         self._at_work = asyncio.Lock()
         self._stateful = decide.needs_transaction(plan)
 
     async def run(self) -> None:
         """Raises NeedsOperator when a step asks for a person: the channel is paused then."""
-        leases = self._tools.broker.consume(process_queue(self._plan.name), _PREFETCH)
+        if self._tools.partitions > 1:
+            await self._take_over()
+        leases = self._tools.broker.consume(self._part.queue, _PREFETCH)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
             async for lease in stream:
                 await self._until_done(lease)
+
+    async def _take_over(self) -> None:
+        """What another engine had under way here goes first, in its order: deliveries whose tickets it may not have
+        published, then its messages."""
+        for part in work_of(self._plan, self._tools.partitions):
+            if part.role is Role.DISPATCH:
+                await publish_in_flight(part, self._tools)
+        after = ""
+        while ids := await in_flight(self._part, self._tools, after, TICKET_SIZE):
+            await self._until_done(_Found(Ticket(tuple(ids))))
+            after = ids[-1]
 
     async def idle(self) -> None:
         """Return between two tickets, or while one waits to be tried again, and keep the next from being worked on: a
@@ -71,7 +87,7 @@ class Process:
         if messages:
             outcomes, committed = await self._commit(messages)
             self._count(outcomes, committed)
-            await self._tools.hand_on(decide.ids_by_queue(outcomes, committed))
+            await self._tools.hand_on(decide.ids_by_queue(self._plan, outcomes, committed, self._tools.partitions))
         await lease.ack()
 
     async def _commit(self, messages: Sequence[Message]) -> tuple[Sequence[ProcessOutcome], Sequence[str]]:
@@ -80,6 +96,8 @@ class Process:
             outcomes = [await self._outcome(message, None) for message in messages]
             return outcomes, await writer.commit_outcomes(outcomes)
         async with writer.transaction() as tx:
+            ours = await tx.lock([message.id for message in messages])
+            messages = [message for message in messages if message.id in ours]
             outcomes = [await self._outcome_in(message, tx) for message in messages]
             return outcomes, await tx.commit_outcomes(outcomes)
 
@@ -122,6 +140,21 @@ class Process:
                         self._tools.meters.add(self._plan.name, child.state)
                 for word, count in outcome.tally.items():
                     self._tools.meters.add(self._plan.name, f"tally-{word}", count)
+
+
+class _Found:
+    """A ticket that came out of the journal; nobody else knows of it."""
+
+    redelivered = True
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+
+    async def ack(self) -> None:
+        """The journal has the outcome."""
+
+    async def return_(self) -> None:
+        """The journal has the message."""
 
 
 class _GivenUp(Exception):

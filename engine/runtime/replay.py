@@ -129,7 +129,7 @@ async def perform(tools: Tools, plan: ReplayPlan, reason: str | None = None) -> 
     copies = [await _copy(tools, row["id"]) for row in plan.again]
     if copies:
         await writer.accept(copies)
-    work: dict[str, list[str]] = {}
+    work: dict[str, list[str]] = {}  # queues of an engine that is alone; others find it in the journal by themselves
     for row in plan.release_messages:
         work.setdefault(process_queue(row["channel"]), []).append(row["id"])
     for row in plan.release_deliveries:

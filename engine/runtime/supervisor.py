@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 
-from engine.brokers.naming import dispatch_queue, process_queue
 from engine.config.plan import Configuration
 from engine.model.errors import Unavailable
 from engine.runtime.channel import Channel, ChannelState
+from engine.runtime.parts import work_of
 from engine.runtime.sweeper import sweep
 from engine.runtime.tools import Tools
 
@@ -23,6 +23,7 @@ class Supervisor:
         }
         self.tools = tools
         self._stop = asyncio.Event()
+        self._leases: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open journal and broker, find what a crash left, start the channels: destinations first, doors last."""
@@ -31,9 +32,9 @@ class Supervisor:
         await tools.broker.open()
         plans = [channel.plan for channel in self.channels.values()]
         for plan in plans:
-            await tools.broker.declare(process_queue(plan.name))
-            for destination in plan.destinations:
-                await tools.broker.declare(dispatch_queue(plan.name, destination.name))
+            for part in work_of(plan, tools.partitions):
+                await tools.broker.declare(part.queue)
+        self._leases = asyncio.create_task(tools.leases.run(), name="leases")
         recovered = await sweep(plans, tools, every_queue=True)
         if recovered:
             tools.log.info("recovered", count=recovered)
@@ -79,6 +80,9 @@ class Supervisor:
                 await self._report(channel)
             except Unavailable as error:
                 self.tools.log.warning("journal_unavailable", code=error.code)
+        if self._leases is not None:
+            self._leases.cancel()
+            await asyncio.gather(self._leases, return_exceptions=True)
         await self.tools.broker.close()
         await self.tools.journal.close()
         self.tools.log.info("engine_stopped")

@@ -9,6 +9,8 @@ from engine.contracts.plugins import Log
 from engine.model.clock import Clock
 from engine.model.errors import Unavailable
 from engine.observability.meters import Meters
+from engine.runtime.leases import Alone, Leases
+from engine.runtime.parts import ALL_ROLES, Role
 
 TICKET_SIZE = 100
 """Ids in one ticket at most: big enough to spread its cost, small enough to keep the loop responsive."""
@@ -29,6 +31,10 @@ class Tools:
     log: Log
     random: Callable[[], float]
     meters: Meters = field(default_factory=Meters)
+    leases: Leases = field(default_factory=Alone)
+    partitions: int = 1
+    """Shares that a channel's work is cut into; the same in every engine on one journal."""
+    roles: frozenset[Role] = ALL_ROLES
 
     async def hand_on(self, work: Mapping[str, Sequence[str]]) -> None:
         """Publish tickets for what has been committed: queue → ids.

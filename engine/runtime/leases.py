@@ -1,0 +1,179 @@
+"""Leases: which of several engines does what. A part of the work is done under a lease, by one engine at a time.
+
+A part is named `ROLE/…`, such as `process/reconcile/1-of-4`. Each engine also keeps a lease `here/ROLE/HOLDER` for each
+of its roles, so that all know how many they are, and takes no more than its fair number of parts; who has more gives
+one back. An engine that dies says nothing: its leases run out, and the others take them. Waits are measured with the
+monotonic clock here and with the database's clock there, so that a clock that jumps misleads nobody.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from math import ceil
+from typing import Protocol
+
+from engine.contracts.journal import Journal
+from engine.contracts.plugins import Log
+from engine.model.clock import Clock
+from engine.model.errors import Unavailable
+
+LEASE_SECONDS = 15.0
+_TURN_SECONDS = 1.0
+_RENEW_AFTER = 1 / 3  # of a lease's time
+
+
+class Held:
+    """A part in this engine's hands. `asked_back`: finish what is in hand and let go. `lost`: stop at once."""
+
+    def __init__(self, name: str, token: int) -> None:
+        self.name = name
+        self.token = token
+        self.asked_back = asyncio.Event()
+        self.lost = asyncio.Event()
+
+    @property
+    def fence(self) -> tuple[str, int]:
+        """For writes that only the present holder may make."""
+        return self.name, self.token
+
+
+class Leases(Protocol):
+    """Hands out parts of the work."""
+
+    def hold(self, name: str) -> AbstractAsyncContextManager[Held]:
+        """Waits until the part is ours; gives it back at the end."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Is the part ours now?"""
+        ...
+
+    async def run(self) -> None:
+        """Look after them until cancelled."""
+        ...
+
+
+class Alone:
+    """One engine on its own journal: everything is its own."""
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[Held]:
+        yield Held(name, 0)
+
+    def has(self, name: str) -> bool:  # noqa: ARG002 - everything is
+        return True
+
+    async def run(self) -> None:
+        """There is nothing to look after."""
+
+
+class SharedLeases:
+    """`Leases` among engines on one journal; `run` keeps them."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, log: Log, holder: str, *, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._log = log
+        self._holder = holder
+        self._seconds = lease_seconds
+        self._wanted: dict[str, asyncio.Future[Held]] = {}
+        self._held: dict[str, Held] = {}
+        self._valid_until = 0.0
+        self._renewed_at = float("-inf")
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[Held]:
+        wanted = self._wanted[name] = asyncio.get_running_loop().create_future()
+        try:
+            held = await wanted
+        finally:
+            self._wanted.pop(name, None)
+        try:
+            yield held
+        finally:
+            self._held.pop(name, None)
+            if not held.lost.is_set():
+                await self._give_back(name)
+
+    def has(self, name: str) -> bool:
+        return name in self._held
+
+    async def run(self) -> None:
+        """Renew what is held, take what is free, give back what is too much; until cancelled."""
+        while True:
+            try:
+                await self.turn()
+            except Unavailable as error:
+                self._log.warning("leases_wait", code=error.code)
+            if self._clock.monotonic() >= self._valid_until:
+                self._all_lost()
+            await self._clock.sleep(_TURN_SECONDS)
+
+    async def turn(self) -> None:
+        """One look at all of it. Raises Unavailable."""
+        now = self._clock.monotonic()
+        if now - self._renewed_at >= self._seconds * _RENEW_AFTER:
+            await self._renew(now)
+        for role in sorted({_role(name) for name in (*self._wanted, *self._held)}):
+            await self._balance(role)
+
+    async def _renew(self, now: float) -> None:
+        writer = self._journal.writer
+        if now >= self._valid_until:
+            self._all_lost()
+        ours = set(await writer.renew_leases(self._holder, self._seconds))
+        for role in {_role(name) for name in (*self._wanted, *self._held)}:
+            await writer.take_lease(f"here/{role}/{self._holder}", self._holder, self._seconds)
+        self._renewed_at, self._valid_until = now, now + self._seconds
+        for name, held in tuple(self._held.items()):
+            if name not in ours:
+                self._lose(held)
+
+    async def _balance(self, role: str) -> None:
+        held = [name for name in self._held if _role(name) == role]
+        wanted = [name for name in self._wanted if _role(name) == role]
+        others = set(await self._journal.queries.lease_holders(f"here/{role}/")) | {self._holder}
+        fair = ceil((len(held) + len(wanted)) / len(others))
+        for name in wanted[: max(0, fair - len(held))]:
+            await self._try(name)
+        free_to_go = [self._held[name] for name in held if not self._held[name].asked_back.is_set()]
+        if len(held) == len(free_to_go) > fair:
+            free_to_go[-1].asked_back.set()
+
+    async def _try(self, name: str) -> None:
+        token = await self._journal.writer.take_lease(name, self._holder, self._seconds)
+        if token is None:
+            # Somebody else's: ask for another one first next time.
+            if name in self._wanted:
+                self._wanted[name] = self._wanted.pop(name)
+            return
+        future = self._wanted.pop(name, None)
+        if future is None or future.done():
+            await self._give_back(name)
+            return
+        held = self._held[name] = Held(name, token)
+        future.set_result(held)
+        self._log.info("part_taken", part=name)
+
+    async def _give_back(self, name: str) -> None:
+        try:
+            await self._journal.writer.drop_lease(name, self._holder)
+        except Unavailable as error:  # then it runs out by itself
+            self._log.warning("leases_wait", code=error.code)
+        else:
+            self._log.info("part_given_back", part=name)
+
+    def _all_lost(self) -> None:
+        for held in tuple(self._held.values()):
+            self._lose(held)
+
+    def _lose(self, held: Held) -> None:
+        self._held.pop(held.name, None)
+        held.lost.set()
+        self._log.error("part_lost", part=held.name)
+
+
+def _role(name: str) -> str:
+    return name.partition("/")[0]
