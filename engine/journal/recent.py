@@ -46,5 +46,9 @@ class Recent(Generic[V]):
             if value is not None:
                 self._forget(value)
 
+    def clear(self) -> None:
+        self._values.clear()
+        self._bytes = 0
+
     def _forget(self, value: V) -> None:
         self._bytes -= len(self._body_of(value)) + 500

@@ -14,6 +14,7 @@ from engine.contracts.journal import DeliveryOutcome, ProcessOutcome, Receipt
 from engine.journal import statements
 from engine.journal.queries import JournalQueries
 from engine.journal.recent import Recent
+from engine.journal.row_values import KEY_REUSED
 from engine.journal.writer import GroupCommit, SessionTransaction
 from engine.model.delivery import Delivery
 from engine.model.message import Message
@@ -57,7 +58,7 @@ class SqliteWriter:
         size = sum(len(message.body) for message in messages)
         receipts = await self._commits.call(partial(statements.accept, messages=messages), size)
         self._messages.put(
-            (message.id, message.but(meta=statements.KEY_REUSED) if receipt.key_reused else message)
+            (message.id, message.but(meta=KEY_REUSED) if receipt.key_reused else message)
             for message, receipt in zip(messages, receipts, strict=True)
             if receipt.duplicate_of is None
         )
@@ -144,6 +145,9 @@ class SqliteJournal:
 
     async def open(self) -> None:
         self._commits.open()
+
+    def forget(self) -> None:
+        """One engine owns the file: what it remembers stays true."""
 
     async def close(self) -> None:
         await self._commits.close()

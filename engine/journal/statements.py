@@ -1,39 +1,33 @@
 """What the writer does inside a transaction. Plain functions of a connection; SQL from the tables, run in batches."""
 
-import hashlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
-from engine.contracts.journal import Child, DeliveryOutcome, Failure, ProcessOutcome, Receipt
+from engine.contracts.journal import DeliveryOutcome, ProcessOutcome, Receipt
+from engine.journal.row_values import (
+    DELIVERY_COLUMNS,
+    DELIVERY_OUTCOME_COLUMNS,
+    MESSAGE_COLUMNS,
+    OUTCOME_COLUMNS,
+    Row,
+    child_row,
+    delivery_outcome_rows,
+    delivery_row,
+    judge_keys,
+    now_micros,
+    outcome_row,
+)
 from engine.journal.rows import insert_rows, update_rows
-from engine.model.clock import to_micros
-from engine.model.delivery import Delivery
 from engine.model.errors import Refused
 from engine.model.message import Message
-from engine.model.share import shard_of
-from engine.model.states import DeliveryState, MessageState
 
-_Row = tuple[Any, ...]
-KEY_REUSED = {"control-id-reused": "yes"}
-_NO_FAILURE = (None, None, None, None, None)
-
-
-_INSERT_MESSAGE = (
-    "INSERT INTO message (id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, "
-    "shard, received_at, state, state_at, reason, duplicate_of, code, path, text, detail, fingerprint)",
-    21,
-)
-_INSERT_DELIVERY = (
-    "INSERT INTO delivery (id, message_id, origin_id, channel, destination, shape, body, meta, order_key, "
-    "shard, made_at, state, state_at)",
-    13,
-)
+_INSERT_MESSAGE = (f"INSERT INTO message ({MESSAGE_COLUMNS})", 21)
+_INSERT_DELIVERY = (f"INSERT INTO delivery ({DELIVERY_COLUMNS})", 13)
 _STILL_RECEIVED = (
     "SELECT json_group_array(id) FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
 )
@@ -42,22 +36,8 @@ _FIND_KEYS = (
     "SELECT channel, key, digest, message_id FROM source_key "
     "WHERE channel = ? AND key IN (SELECT value FROM json_each(?))"
 )
-_FAILURE_COLUMNS = ("code", "path", "text", "detail", "fingerprint")
-_FINISH_MESSAGE = ("message", ("state", "state_at", "attempts", "fanout", "reason", "tally", *_FAILURE_COLUMNS))
-_FINISH_DELIVERY = (
-    "delivery WHERE state IN ('queued', 'retry')",
-    (
-        "state",
-        "state_at",
-        "attempts",
-        "due_at",
-        "answer_code",
-        "answer_location",
-        "answer_existing",
-        "answer_detail",
-        *_FAILURE_COLUMNS,
-    ),
-)
+_FINISH_MESSAGE = ("message", OUTCOME_COLUMNS)
+_FINISH_DELIVERY = ("delivery WHERE state IN ('queued', 'retry')", DELIVERY_OUTCOME_COLUMNS)
 _INSERT_ATTEMPT = (
     "INSERT INTO attempt (delivery_id, number, at, code, text, detail) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -70,70 +50,9 @@ def raw(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def now_micros() -> int:
-    return to_micros(datetime.now(UTC))
-
-
-def _meta_text(message: Message | Delivery) -> str:
-    return orjson.dumps(dict(message.meta)).decode() if message.meta else "{}"
-
-
-def _failure_row(failure: Failure | None) -> _Row:
-    if failure is None:
-        return _NO_FAILURE
-    return failure.code, failure.path, failure.text, failure.detail, failure.fingerprint
-
-
-def _message_row(
-    message: Message,
-    state: MessageState,
-    *,
-    meta: str | None = None,
-    duplicate_of: str | None = None,
-    failure: Failure | None = None,
-) -> _Row:
-    at = to_micros(message.received_at)
-    return (
-        message.id,
-        message.channel,
-        message.tenant,
-        message.origin_id,
-        message.parent_id,
-        message.shape.value,
-        # A duplicate's body is that of the message it repeats: it is stored once.
-        b"" if duplicate_of else message.body,
-        _meta_text(message) if meta is None else meta,
-        message.source_key,
-        message.order_key,
-        shard_of(message.order_key, message.id),
-        at,
-        state.value,
-        at,
-        "repeat of a message that is stored" if duplicate_of else None,
-        duplicate_of,
-        *_failure_row(failure),
-    )
-
-
 def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
     """`Writer.accept`: source keys are looked up and written in the same transaction as the messages (law 6)."""
-    receipts, rows, keys = [], [], []
-    known_keys = _known_keys(connection, messages)
-    for message in messages:
-        duplicate_of, meta, reused = None, None, False
-        if message.source_key is not None:
-            place = (message.channel, message.source_key)
-            known = known_keys[place]
-            digest = hashlib.sha256(message.body).digest()[:16]
-            duplicate_of = known.get(digest)
-            if duplicate_of is None:
-                if known:
-                    meta, reused = orjson.dumps({**message.meta, **KEY_REUSED}).decode(), True
-                known[digest] = message.id
-                keys.append((*place, digest, message.id))
-        state = MessageState.DUPLICATE if duplicate_of else MessageState.RECEIVED
-        rows.append(_message_row(message, state, meta=meta, duplicate_of=duplicate_of))
-        receipts.append(Receipt(message.id, duplicate_of, reused))
+    receipts, rows, keys = judge_keys(messages, _known_keys(connection, messages))
     insert_rows(raw(connection), *_INSERT_KEY, keys)
     insert_rows(raw(connection), *_INSERT_MESSAGE, rows)
     return receipts
@@ -162,76 +81,25 @@ def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) 
     """`Writer.commit_outcomes`: the state decides who may act; what lost the race leaves nothing behind."""
     at = now_micros()
     open_ids = still_received(connection, [outcome.message_id for outcome in outcomes])
-    updates: list[_Row] = []
-    children: list[_Row] = []
-    deliveries: list[_Row] = []
+    updates: list[Row] = []
+    children: list[Row] = []
+    deliveries: list[Row] = []
     for outcome in outcomes:
         if outcome.message_id not in open_ids:
             continue
         open_ids.discard(outcome.message_id)  # one outcome for each, should a batch hold two
-        updates.append(_outcome_row(outcome, at))
-        children.extend(_child_row(child) for child in outcome.children)
-        deliveries.extend(_delivery_row(delivery, at) for delivery in outcome.deliveries)
+        updates.append(outcome_row(outcome, at))
+        children.extend(child_row(child) for child in outcome.children)
+        deliveries.extend(delivery_row(delivery, at) for delivery in outcome.deliveries)
     update_rows(raw(connection), *_FINISH_MESSAGE, updates)
     insert_rows(raw(connection), *_INSERT_MESSAGE, children)
     insert_rows(raw(connection), *_INSERT_DELIVERY, deliveries)
     return [row[0] for row in updates]
 
 
-def _outcome_row(outcome: ProcessOutcome, at: int) -> _Row:
-    return (
-        outcome.message_id,
-        outcome.state.value,
-        at,
-        outcome.attempts,
-        len(outcome.children) + len(outcome.deliveries),
-        outcome.reason,
-        orjson.dumps(dict(outcome.tally)).decode() if outcome.tally else None,
-        *_failure_row(outcome.failure),
-    )
-
-
-def _child_row(child: Child) -> _Row:
-    return _message_row(child.message, child.state, failure=child.failure)
-
-
-def _delivery_row(delivery: Delivery, at: int) -> _Row:
-    return (
-        delivery.id,
-        delivery.message_id,
-        delivery.origin_id,
-        delivery.channel,
-        delivery.destination,
-        delivery.shape.value,
-        delivery.body,
-        _meta_text(delivery),
-        delivery.order_key,
-        shard_of(delivery.order_key, delivery.id),
-        at,
-        DeliveryState.QUEUED.value,
-        at,
-    )
-
-
 def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
     """`Writer.commit_deliveries`: the delivery's state, and a row of its own for each attempt that failed."""
-    at = now_micros()
-    rows, attempts = [], []
-    for outcome in outcomes:
-        answer, failure = outcome.answer, outcome.failure
-        rows.append(
-            (
-                outcome.delivery_id,
-                outcome.state.value,
-                at,
-                outcome.attempt,
-                to_micros(outcome.due_at) if outcome.due_at else None,
-                *((answer.code, answer.location, answer.existing, answer.detail) if answer else (None,) * 4),
-                *_failure_row(failure),
-            )
-        )
-        if failure is not None:
-            attempts.append((outcome.delivery_id, outcome.attempt, at, failure.code, failure.text, failure.detail))
+    rows, attempts = delivery_outcome_rows(outcomes, now_micros())
     update_rows(raw(connection), *_FINISH_DELIVERY, rows)
     if attempts:
         connection.exec_driver_sql(_INSERT_ATTEMPT, attempts)
