@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from yarl import URL
 
+from connectors.http_answers import rehearsed
 from connectors.http_client import ConnectionLostError, HttpClient, NoConnectionError, NotHttpError
 from connectors.http_security import Auth, header_value, is_this_machine
 from connectors.tls import ClientTls
@@ -148,6 +149,10 @@ class HttpSender:
             raise self._no_answer(error) from error
         said = answer.beginning.decode("utf-8", "replace")
         return judge(answer.status, answer.headers, said, self._clock.now(), self._settings.ok)
+
+    def rehearse(self, delivery: sdk.Delivery, word: str) -> sdk.Answer:  # noqa: ARG002
+        """What an answer such as `503` or `503: 60` would come to: for channel tests."""
+        return rehearsed(word, lambda status, headers: judge(status, headers, "", self._clock.now(), self._settings.ok))
 
     def _headers(self, delivery: sdk.Delivery) -> str:
         content_type = self._settings.content_type or _CONTENT_TYPES[delivery.shape]

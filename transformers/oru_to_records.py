@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from clinical.hl7v2 import FALLBACK, Hl7Error, known_charset, parse
-from clinical.hl7v2.glucose import IMPLAUSIBLE, Problem, Results, Rules, read_glucose
+from clinical.hl7v2.glucose import IMPLAUSIBLE, IN_THE_FUTURE, Problem, Results, Rules, read_glucose
 from clinical.records import Analyte, Status, encode, order_key
 from engine import sdk
 
@@ -62,8 +62,9 @@ def oru_to_records(message: sdk.Message, settings: OruToRecordsSettings) -> sdk.
     """The results of each patient as one `records` message, kept in order by patient.
 
     An OBX that cannot be read is set aside with its path (`OBX[2]-6`) as the smallest message that holds it; the
-    others go on. One whose value nobody can have in its unit waits for review. Control results, rows about the device
-    and OBX without a result are passed over and counted. Raises InvalidMessage if the message cannot be taken apart.
+    others go on. One whose value nobody can have in its unit, or whose time is still to come, waits for review.
+    Control results, rows about the device and OBX without a result are passed over and counted. Raises InvalidMessage if the
+    message cannot be taken apart.
     """
     try:
         results = read_glucose(parse(message.body, settings.default_charset), settings.rules, message.received_at)
@@ -84,7 +85,7 @@ def oru_to_records(message: sdk.Message, settings: OruToRecordsSettings) -> sdk.
 
 
 def _aside(problem: Problem) -> sdk.Aside:
-    word = sdk.NeedsReview if problem.code == IMPLAUSIBLE else sdk.InvalidMessage
+    word = sdk.NeedsReview if problem.code in (IMPLAUSIBLE, IN_THE_FUTURE) else sdk.InvalidMessage
     return sdk.Aside(word(problem.text, code=problem.code, path=problem.path), problem.body, sdk.Shape.HL7V2)
 
 

@@ -25,6 +25,9 @@ from clinical.units import MG_DL, MMOL_L, to_steps
 
 RULE, RULE_VERSION = "oru-glucose", "1"
 IMPLAUSIBLE = "implausible"
+IN_THE_FUTURE = "in-the-future"
+_CLOCKS_DIFFER_MILLIS = 24 * 3_600_000
+"""By so much may a sender's time be ahead of ours: wrong clocks and zones, but no result of next week."""
 
 _PLAUSIBLE = {MG_DL: (10, 1000), MMOL_L: (6, 550)}  # steps of the unit: 10 to 1000 mg/dL, 0.6 to 55 mmol/L
 # HI and LO name no limit. These hold for every usual device: no sensor stops above 40 or below 400 mg/dL, no meter
@@ -108,6 +111,7 @@ class _Reading:
         self.clock = Clock(rules.zone, offset_of(sent), rules.if_twice)
         received = received_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
         self.sent = self.clock.utc_text(sent) or received
+        self.latest_millis = int(received_at.timestamp() * 1000) + _CLOCKS_DIFFER_MILLIS
         self.results = Results()
         self.seen: dict[tuple[str, str, Status], tuple[Quantity, Detection | None]] = {}
 
@@ -193,6 +197,9 @@ class _Reading:
     def _record(self, patient: PatientRef, draft: _Draft, series: Series, place: int) -> Glucose:
         obx = draft.observation.obx
         effective = self.clock.effective(draft.time, series, place)
+        if effective.instant.millis > self.latest_millis:
+            text = "lies more than a day after the message came; is the sender's clock right?"
+            raise Hl7Error(text, draft.time.path, IN_THE_FUTURE)
         quantity, remark = _quantity(draft)
         detection = draft.value.detection if draft.value is not None else None
         version = version_of(

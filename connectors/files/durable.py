@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import Final
 
 from engine import sdk
 
@@ -77,3 +78,15 @@ def in_words(error: OSError, doing: str, folder: Path) -> sdk.Unavailable:
     """What the operating system says, for an operator. Names the folder only: a file may bear a patient's name."""
     code, advice = _WORDS.get(error.errno or 0, ("file-system", f"{error.strerror or type(error).__name__}"))
     return sdk.Unavailable(f"cannot {doing} {folder}: {advice}", code=code)
+
+
+_TROUBLES: Final = {"disk_full": errno.ENOSPC, "no_permission": errno.EACCES, "no_folder": errno.ENOENT}
+
+
+def rehearsed(word: str, folder: Path) -> sdk.Unavailable:
+    """The error that `disk_full`, `no_permission` or `no_folder` stands for in a channel test. Raises ValueError for
+    any other word."""
+    number = _TROUBLES.get(word.replace("-", "_"))
+    if number is None:
+        raise ValueError("is nothing that happens to a file; write disk_full, no_permission or no_folder")
+    return in_words(OSError(number, os.strerror(number)), "write into", folder)

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import orjson
 from pydantic import AfterValidator, Field
 
-from connectors.files.durable import in_words, sync_folder, write_all
+from connectors.files.durable import in_words, rehearsed, sync_folder, write_all
 from connectors.files.naming import check_template, file_name
 from connectors.files.writer import Ending
 from engine import sdk
@@ -52,8 +52,9 @@ class JsonLinesWriter:
     ids of the files in use are kept in memory (some 80 bytes a line), so that a repeat writes nothing.
     """
 
-    def __init__(self, settings: JsonLinesWriterSettings, context: sdk.PluginContext) -> None:  # noqa: ARG002
+    def __init__(self, settings: JsonLinesWriterSettings, context: sdk.PluginContext) -> None:
         self._settings = settings
+        self._context = context
         self._turn = asyncio.Lock()
         self._known: dict[str, _Known] = {}
 
@@ -70,6 +71,14 @@ class JsonLinesWriter:
         except OSError as error:
             raise in_words(error, "write into", self._settings.folder) from error
         return sdk.Answer("existing" if existing else "written", location=path.name, existing=existing)
+
+    def rehearse(self, delivery: sdk.Delivery, word: str) -> sdk.Answer:  # noqa: ARG002
+        """See `connectors.files.durable.rehearsed`: for channel tests."""
+        raise rehearsed(word, self._settings.folder)
+
+    def rehearse_in(self, folder: Path) -> "JsonLinesWriter":
+        """One like this that writes into another folder: for channel tests."""
+        return JsonLinesWriter(self._settings.model_copy(update={"folder": folder}), self._context)
 
     async def close(self) -> None:
         """Nothing stays open."""

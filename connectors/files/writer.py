@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from connectors.files.durable import in_words, sync_folder, write_whole
+from connectors.files.durable import in_words, rehearsed, sync_folder, write_whole
 from connectors.files.naming import ENDINGS, check_template, file_name
 from engine import sdk
 
@@ -31,8 +31,9 @@ class FileWriter:
     its name in one step, and is on the disk when `send` returns.
     """
 
-    def __init__(self, settings: FileWriterSettings, context: sdk.PluginContext) -> None:  # noqa: ARG002
+    def __init__(self, settings: FileWriterSettings, context: sdk.PluginContext) -> None:
         self._settings = settings
+        self._context = context
 
     async def open(self) -> None:
         """Nothing to do: a folder that is away is for `send` to find out."""
@@ -46,6 +47,14 @@ class FileWriter:
         except OSError as error:
             raise in_words(error, "write into", self._settings.folder) from error
         return sdk.Answer("existing" if existing else "written", location=path.name, existing=existing)
+
+    def rehearse(self, delivery: sdk.Delivery, word: str) -> sdk.Answer:  # noqa: ARG002
+        """See `connectors.files.durable.rehearsed`: for channel tests."""
+        raise rehearsed(word, self._settings.folder)
+
+    def rehearse_in(self, folder: Path) -> "FileWriter":
+        """One like this that writes into another folder: for channel tests."""
+        return FileWriter(self._settings.model_copy(update={"folder": folder}), self._context)
 
     async def close(self) -> None:
         """Nothing stays open."""

@@ -39,6 +39,14 @@ def check(project: Project = None, json: Annotated[bool, typer.Option("--json")]
     raise typer.Exit(run_check(project_root(project), json))
 
 
+@app.command()
+def explain(code: Annotated[str | None, typer.Argument(help="Such as E203; without one: all of them.")] = None) -> None:
+    """Say what a code of `islet check` means, with an example of the mistake and how to write it right."""
+    from engine.cli.explain import explain as run_explain
+
+    raise typer.Exit(run_explain(code))
+
+
 @app.command("test")
 def run_channel_tests(channels: Annotated[list[str] | None, typer.Argument()] = None, project: Project = None) -> None:
     """Run the NAME.test.yaml of all channels, or of those named."""

@@ -17,7 +17,10 @@ from engine.plugins.registry import Registry, discover
 def check(
     root: Path, as_json: bool = False, registry: Registry | None = None, env: Mapping[str, str] | None = None
 ) -> int:
-    """Print the problems below `root`, then one line that sums up. 0 if the engine would start, else 1."""
+    """Print the problems below `root`, one line that sums up, and one that leads on.
+
+    0 if the engine would start, else 1.
+    """
     try:
         loaded = load(root, registry or discover(), os.environ if env is None else env)
     except ConfigError as error:
@@ -29,9 +32,11 @@ def check(
 
 
 def as_text(loaded: Loaded) -> str:
-    """The problems, one a line, and the line that sums up."""
+    """The problems, one a line, the line that sums up, and where there is more about them."""
     lines = [str(replace(problem, file=shown(problem.file))) for problem in loaded.problems]
-    return "".join(f"{line}\n" for line in [*lines, summary(loaded)])
+    codes = [problem.code for problem in sorted(loaded.problems, key=lambda problem: problem.severity)]
+    more = [f"islet explain {codes[0]}: what that code means, with an example"] if codes else []
+    return "".join(f"{line}\n" for line in [*lines, summary(loaded), *more])
 
 
 def _as_json(loaded: Loaded) -> str:

@@ -11,6 +11,7 @@ from engine.config.names import hint, suggest, there_are
 from engine.config.plan import Bound
 from engine.config.problems import Place, Report, join
 from engine.config.tree import ListNode, MapNode, Node, ScalarNode
+from engine.config.unsaid import put_in
 from engine.config.validate import Surroundings, validate
 from engine.model.message import Shape
 from engine.model.settings import Secret, Settings, SettingsContext, Table
@@ -47,6 +48,7 @@ class Part:
     """One plugin in a channel: what it is and where it is written. `bound` is None if its settings have problems.
 
     `emits`: the shape it gives; None: the one it was given, or not known. `claims`: what it wants for itself alone.
+    `put_in`: the texts of its block that have something put in, as written.
     """
 
     plugin: Plugin[Any]
@@ -55,6 +57,7 @@ class Part:
     path: str
     emits: Shape | None
     claims: Sequence[str] = ()
+    put_in: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ class Binder:
             return Part(plugin, None, written, at, plugin.emits)
         self._warn_of_secrets(settings, own, at)
         bound = Bound(name or plugin.name, plugin, settings)
-        return Part(plugin, bound, written, at, self._emits(bound, block, at), self._claims(bound, block, at))
+        emits, claims = self._emits(bound, block, at), self._claims(bound, block, at)
+        return Part(plugin, bound, written, at, emits, claims, put_in(own))
 
     def _emits(self, bound: Bound, block: MapNode, at: str) -> Shape | None:
         """A settings class may say by `emitted_shape()` which shape it gives, where that depends on the settings."""
@@ -135,11 +139,11 @@ class Binder:
             return None
         if isinstance(type_, ScalarNode) and type_.unresolved:
             return None
-        word = type_.text if isinstance(type_, ScalarNode) else ""
+        word, shown = (type_.text, type_.shown) if isinstance(type_, ScalarNode) else ("", "")
         found = self.registry.get(place, word)
         if found is None:
-            text = f"there is no {place} type `{word}`; {hint(word, known)}"
-            self.report.add("E206", type_.place, join(at, "type"), text + self._other_place(place, word))
+            text = f"there is no {place} type `{shown}`; {hint(shown, known)}"
+            self.report.add("E206", type_.place, join(at, "type"), text + self._other_place(place, shown))
         return found
 
     def _known(self, place: str) -> list[str]:
@@ -154,18 +158,20 @@ class Binder:
         return f" (`{word}` is a {found[0]} type)" if found else ""
 
     def _warn_of_secrets(self, settings: Settings, node: MapNode, at: str) -> None:
-        for secret, place, path in _secrets(settings, node, at):
+        for secret, named, path in _secrets(settings, node, at):
             if not secret.known():
                 text = f"secret `{secret.secret}` has no value here; set {secret.where()} where the engine runs"
-                self.report.add("W208", place, path, text)
+                if written := put_in(named):
+                    text = f"the secret that `{written[0]}` names has no value here; set one where the engine runs"
+                self.report.add("W208", named.place, path, text)
 
 
-def _secrets(value: object, node: Node | None, at: str) -> Iterator[tuple[Secret, Place, str]]:
+def _secrets(value: object, node: Node | None, at: str) -> Iterator[tuple[Secret, Node, str]]:
     """Every secret that the settings name in this part of the YAML, with where."""
     if node is None:
         return
     if isinstance(value, Secret):
-        yield value, node.place, at
+        yield value, node, at
     elif isinstance(node, ListNode) and isinstance(value, Sequence):
         for number, (inner, item) in enumerate(zip(value, node.items, strict=False)):
             yield from _secrets(inner, item, join(at, number))

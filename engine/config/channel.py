@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from engine.config.problems import Place, Report, join
 from engine.config.routes import ANY_ZONE, Routes
 from engine.config.substitute import Given, substitute
 from engine.config.tree import Entry, ListNode, MapNode, Node, ScalarNode
+from engine.config.unsaid import as_written, put_in, tell
 from engine.config.validate import Surroundings, validate
 from engine.model.message import Message, Shape
 from engine.model.outcome import KEEP, Drop, Keep
@@ -204,7 +205,7 @@ class _Reader:
             self._report.add("E401", node.place, at, f"is no condition; write one such as {EXAMPLE}")
             return None
         if "type" not in node.entries:
-            return compile_condition(node, at, scope)
+            return _condition(node, at, scope)
         part = binder.part("filter", node, at)
         if part is None:
             return None
@@ -235,10 +236,12 @@ class _Reader:
         around = Surroundings(misspelt=_misspelt(block, engine))
         keys = validate(DestinationKeys, block.only(engine), at, self._report, around=around)
         name = block.get("name")
-        if keys and name:
+        if keys and isinstance(name, ScalarNode):
             first = names.setdefault(keys.name, name.place)
             if first != name.place:
-                text = f"`{keys.name}` is the name of another destination (line {first.line}); choose a name of its own"
+                text = (
+                    f"`{name.shown}` is the name of another destination (line {first.line}); choose a name of its own"
+                )
                 self._report.add("E204", name.place, join(at, "name"), text)
         part = binder.part("destination", block, at, DestinationKeys, keys.name if keys else "")
         return DestinationDraft(keys, part)
@@ -271,6 +274,17 @@ def _misspelt(block: MapNode, known: frozenset[str]) -> frozenset[str]:
     """Which of the known keys that a block lacks somebody has tried to write."""
     meant = {suggest(key, known) for key in block.entries if key not in known}
     return frozenset(key for key in meant if key is not None and key not in block.entries)
+
+
+def _condition(node: MapNode, at: str, scope: Scope) -> Check | None:
+    if not put_in(node):
+        return compile_condition(node, at, scope)
+    found, again, written = Report(), Report(), as_written(node)
+    assert isinstance(written, MapNode)
+    check = compile_condition(node, at, replace(scope, report=found))
+    compile_condition(written, at, replace(scope, report=again))
+    tell(found, again, node, scope.report)
+    return check
 
 
 def _says(node: MapNode, key: str, text: str) -> bool:

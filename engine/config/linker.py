@@ -9,7 +9,7 @@ from engine.config.binding import Part
 from engine.config.channel import DestinationDraft, Draft
 from engine.config.names import hint, suggest
 from engine.config.plan import ChannelPlan, DestinationPlan
-from engine.config.problems import Place, Report
+from engine.config.problems import Report
 from engine.config.routes import Arrow, Routes
 from engine.model.message import Shape
 from engine.plugins.plugin import Plugin
@@ -57,10 +57,10 @@ def _known_arrows(drafts: Mapping[str, Draft], broken: Collection[str], routes: 
     for arrow in routes.arrows:
         fed, feeder = drafts.get(arrow.fed), drafts.get(arrow.feeder)
         if arrow.fed not in known:
-            text = f"there is no channels/{arrow.fed}.yaml; {hint(arrow.fed, known)}"
+            text = f"there is no channels/{arrow.shown}.yaml; {hint(arrow.shown, known)}"
             report.add("E301", arrow.place, arrow.path, text)
         elif fed and feeder and feeder.enabled and not fed.enabled:
-            text = f"`{arrow.fed}` is switched off (`enabled: false`); take it out here, or switch it on"
+            text = f"`{arrow.shown}` is switched off (`enabled: false`); take it out here, or switch it on"
             report.add("E307", arrow.place, arrow.path, text)
         elif fed and feeder:
             arrows.append(arrow)
@@ -75,22 +75,20 @@ def _check_circles(arrows: Sequence[Arrow], report: Report) -> set[Arrow]:
     done: set[str] = set()
     closing: set[Arrow] = set()
 
-    def visit(name: str, way: list[str]) -> None:
-        way.append(name)
+    def visit(name: str, way: list[str], shown: list[str]) -> None:
         for arrow in onward[name]:
             if arrow.fed in way:
-                circle = " → ".join([*way[way.index(arrow.fed) :], arrow.fed])
+                circle = " → ".join([*shown[way.index(arrow.fed) :], arrow.shown])
                 text = f"goes round in a circle: {circle}; take one of these arrows out"
                 report.add("E302", arrow.place, arrow.path, text)
                 closing.add(arrow)
             elif arrow.fed not in done:
-                visit(arrow.fed, way)
-        way.pop()
+                visit(arrow.fed, [*way, arrow.fed], [*shown, arrow.shown])
         done.add(name)
 
     for name in list(onward):
         if name not in done:
-            visit(name, [])
+            visit(name, [name], [name])
     return closing
 
 
@@ -151,7 +149,7 @@ def _listed(plugin: Plugin[Any]) -> str:
 def _check_route(arrow: Arrow, drafts: Mapping[str, Draft], given: Mapping[str, Shape | None], report: Report) -> None:
     gives, takes = given[arrow.feeder], drafts[arrow.fed].shape
     if gives and takes and gives is not takes:
-        text = f"`{arrow.fed}` takes {takes}, but `{arrow.feeder}` gives {gives}; add a step in between"
+        text = f"`{arrow.shown}` takes {takes}, but `{arrow.feeder}` gives {gives}; add a step in between"
         report.add("E305", arrow.place, arrow.path, text)
 
 
@@ -159,14 +157,20 @@ def _check_route(arrow: Arrow, drafts: Mapping[str, Draft], given: Mapping[str, 
 
 
 def _check_claims(running: Sequence[Draft], report: Report) -> None:
-    first: dict[str, Place] = {}
+    first: dict[str, Part] = {}
     for draft in running:
         for part in draft.parts:
             for claim in part.claims:
-                place = first.setdefault(claim, part.place)
-                if place is not part.place:
-                    text = f"{claim} is taken by {place.file.name}, line {place.line}; give one of them another"
-                    report.add("E308", part.place, part.path, text)
+                holder = first.setdefault(claim, part)
+                if holder is not part:
+                    report.add("E308", part.place, part.path, _taken(claim, holder, part))
+
+
+def _taken(claim: str, holder: Part, part: Part) -> str:
+    where = f"{holder.place.file.name}, line {holder.place.line}"
+    written = [*part.put_in, *holder.put_in]
+    taken = f"wants the same as {where} (`{written[0]}`)" if written else f"{claim} is taken by {where}"
+    return f"{taken}; give one of them another"
 
 
 # --- plans

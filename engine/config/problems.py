@@ -75,6 +75,10 @@ class Problem:
     text: str
 
     @property
+    def place(self) -> Place:
+        return Place(self.file, self.line, self.column)
+
+    @property
     def severity(self) -> Severity:
         return Severity.WARNING if self.code.startswith("W") else Severity.ERROR
 

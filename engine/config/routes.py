@@ -18,12 +18,13 @@ _NO_SITE = "${site...} cannot be used in routes.yaml itself; write the value"
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """One channel feeds another."""
+    """One channel feeds another. `shown`: the fed one's name as it is written."""
 
     feeder: str
     fed: str
     place: Place
     path: str
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,10 @@ def _arrows(written: Mapping[str, Entry], report: Report) -> list[Arrow]:
                 continue
             path = join(join("routes", feeder), number)
             if item.text in seen:
-                report.add("E204", item.place, path, f"`{item.text}` is named twice in this list; keep one")
+                report.add("E204", item.place, path, f"`{item.shown}` is named twice in this list; keep one")
                 continue
             seen.add(item.text)
-            arrows.append(Arrow(feeder, item.text, item.place, path))
+            arrows.append(Arrow(feeder, item.text, item.place, path, item.shown))
     return arrows
 
 

@@ -11,7 +11,8 @@ from engine.config.examples import SchemaAt
 from engine.config.names import hint, suggest
 from engine.config.problems import Place, Report, join
 from engine.config.tree import ListNode, MapNode, Node, ScalarNode, plain
-from engine.config.words import is_wrong_kind, kind_wanted, sentence
+from engine.config.unsaid import as_written, put_in, told
+from engine.config.words import is_of_others, is_wrong_kind, kind_wanted, sentence
 
 M = TypeVar("M", bound=BaseModel)
 Steps = tuple[str | int, ...]
@@ -56,14 +57,48 @@ def validate(
     try:
         return model.model_validate(plain(node), context=context)
     except ValidationError as error:
-        raw = error.errors(include_url=False, include_input=False)
-        findings = _choose([_locate(node, one) for one in raw])
+        findings = _choose([_locate(node, one) for one in _tellable(_raw(error), model, node, context)])
         for finding in _fold(findings, model, around):
             _report(finding, model, at, report, around)
     except Exception as error:  # noqa: BLE001 - a plugin's own code: its fault must not hide the other problems
         text = f"its settings cannot be checked, because of a mistake in {model.__module__} ({type(error).__name__})"
         report.add("E210", node.place, at, text)
     return None
+
+
+# --- what pydantic says
+
+
+_Raw = Mapping[str, Any]
+
+
+def _raw(error: ValidationError) -> Sequence[_Raw]:
+    return error.errors(include_url=False, include_input=False)
+
+
+def _tellable(errors: Sequence[_Raw], model: type[BaseModel], node: MapNode, context: object) -> Sequence[_Raw]:
+    """The same errors; what others say in them quotes nothing that was put in for a `${...}`."""
+    if not any(is_of_others(one["type"]) for one in errors) or not put_in(node):
+        return errors
+    again: dict[object, str] = {}
+    try:
+        model.model_validate(plain(as_written(node)), context=context)
+    except ValidationError as error:
+        again = {(one["type"], one["loc"]): _said(one) for one in _raw(error)}
+    return [
+        {**one, "said": told(_said(one), again.get((one["type"], one["loc"])), node)}
+        if is_of_others(one["type"])
+        else one
+        for one in errors
+    ]
+
+
+def _said(raw: _Raw) -> str:
+    """In its author's words, or in pydantic's."""
+    if raw["type"] in ("value_error", "assertion_error"):
+        return str(raw["ctx"]["error"])
+    message: str = raw["msg"]
+    return message[:1].lower() + message[1:]
 
 
 # --- from pydantic's location to the node
@@ -97,7 +132,7 @@ def _locate(root: Node, raw: Mapping[str, Any]) -> _Finding:
         node,
         place if at_key else node.place,
         raw.get("ctx", {}),
-        raw["msg"],
+        raw.get("said") or _said(raw),
         name=name,
         union=union,
     )

@@ -34,7 +34,22 @@ _LIMITS: Final = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_LENGTHS: Final = frozenset({"string_too_short", "too_short", "string_too_long", "too_long"})
+_OURS: Final = (
+    _LENGTHS
+    | {"enum", "literal_error", "missing", "extra_forbidden", "string_pattern_mismatch"}
+    | {
+        "union_tag_invalid",
+        "union_tag_not_found",
+    }
+)
 _SECRET: Final = "{secret: NAME}"  # noqa: S105 - how one is named
+
+
+def is_of_others(kind: str) -> bool:
+    """Is this error told in the words of whoever made the check? They may quote the value."""
+    ours = kind in _OURS or kind in _LIMITS or is_wrong_kind(kind)
+    return not ours
 
 
 def is_wrong_kind(kind: str) -> bool:
@@ -78,7 +93,7 @@ def _choice(allowed: list[str], node: Node | None) -> str:
     listed = " | ".join(allowed)
     if not isinstance(node, ScalarNode):
         return f"is not one of the choices: {listed}"
-    meant = suggest(node.text, allowed)
+    meant = suggest(node.shown, allowed)
     asked = f"did you mean `{meant}`? ({listed})" if meant else f"write one of {listed}"
     return f"`{node.shown}` is not one of the choices; {asked}"
 
@@ -111,9 +126,7 @@ def _refused(kind: str, context: Context, said: str) -> str:
             return f"must have at most {context['max_length']} {_things(kind)}"
         case "string_pattern_mismatch":
             return f"has signs that may not stand here; it must match {context['pattern']}"
-        case "value_error" | "assertion_error":
-            return str(context["error"])
-    return said[:1].lower() + said[1:]
+    return said
 
 
 def _things(kind: str) -> str:

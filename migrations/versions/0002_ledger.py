@@ -1,5 +1,7 @@
 """The ledger's tables"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,6 +12,21 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _patient()
+    _reading()
+    _indexes_of_reading()
+    _patient_link()
+    _indexes_of_patient_link()
+    _reading_source()
+    _indexes_of_reading_source()
+
+
+def downgrade() -> None:
+    for table in ("reading_source", "patient_link", "reading", "patient"):
+        op.drop_table(table)
+
+
+def _patient() -> None:
     op.create_table(
         "patient",
         sa.Column("tenant", sa.Text(), nullable=False),
@@ -17,6 +34,9 @@ def upgrade() -> None:
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id"),
     )
+
+
+def _reading() -> None:
     op.create_table(
         "reading",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -37,9 +57,13 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    with op.batch_alter_table("reading", schema=None) as batch_op:
-        batch_op.create_index("reading_patient", ["tenant", "patient", "analyte", "effective"], unique=False)
 
+
+def _indexes_of_reading() -> None:
+    op.create_index("reading_patient", "reading", ["tenant", "patient", "analyte", "effective"])
+
+
+def _patient_link() -> None:
     op.create_table(
         "patient_link",
         sa.Column("tenant", sa.Text(), nullable=False),
@@ -54,9 +78,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant", "system", "value"),
     )
-    with op.batch_alter_table("patient_link", schema=None) as batch_op:
-        batch_op.create_index("patient_link_patient", ["tenant", "patient"], unique=False)
 
+
+def _indexes_of_patient_link() -> None:
+    op.create_index("patient_link_patient", "patient_link", ["tenant", "patient"])
+
+
+def _reading_source() -> None:
     op.create_table(
         "reading_source",
         sa.Column("message_id", sa.String(length=36), nullable=False),
@@ -89,31 +117,31 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("message_id", "position"),
     )
-    with op.batch_alter_table("reading_source", schema=None) as batch_op:
-        batch_op.create_index(
-            "reading_source_identity",
-            ["identity"],
-            unique=True,
-            sqlite_where=sa.text("identity IS NOT NULL"),
-            postgresql_where=sa.text("identity IS NOT NULL"),
-        )
-        batch_op.create_index(
-            "reading_source_moment",
-            ["same_moment"],
-            unique=False,
-            sqlite_where=sa.text("same_moment IS NOT NULL"),
-            postgresql_where=sa.text("same_moment IS NOT NULL"),
-        )
-        batch_op.create_index("reading_source_reading", ["reading_id"], unique=False)
-        batch_op.create_index(
-            "reading_source_same",
-            ["same_reading"],
-            unique=False,
-            sqlite_where=sa.text("same_reading IS NOT NULL"),
-            postgresql_where=sa.text("same_reading IS NOT NULL"),
-        )
 
 
-def downgrade() -> None:
-    for name in ("reading_source", "patient_link", "reading", "patient"):
-        op.drop_table(name)
+def _indexes_of_reading_source() -> None:
+    op.create_index(
+        "reading_source_identity",
+        "reading_source",
+        ["identity"],
+        unique=True,
+        **_where("identity IS NOT NULL"),
+    )
+    op.create_index(
+        "reading_source_moment",
+        "reading_source",
+        ["same_moment"],
+        **_where("same_moment IS NOT NULL"),
+    )
+    op.create_index("reading_source_reading", "reading_source", ["reading_id"])
+    op.create_index(
+        "reading_source_same",
+        "reading_source",
+        ["same_reading"],
+        **_where("same_reading IS NOT NULL"),
+    )
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Only the rows for which it holds, in every database that we know."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}

@@ -16,7 +16,8 @@ from ledger.book import Book
 from ledger.claims import claim_of
 from ledger.rules import Fate, Rules
 from ledger.tables import reading, reading_source
-from tests.unit.ledger.support import TEN_O_CLOCK, MemoryLedger, a_reading, asides, passed_on
+from tests.builders import TEN_OCLOCK_MILLIS
+from tests.unit.ledger.support import MemoryLedger, a_reading, asides, passed_on
 
 FACTORS = (18.0, 18.01559, 18.016, 18.0182)
 INTERVAL_SECONDS = 300
@@ -208,4 +209,4 @@ def test_whoever_listens_downstream_knows_the_truth(feed: list[Arriving], chance
 
 
 def test_the_feeds_start_where_the_support_says() -> None:
-    assert a_reading().effective.millis == TEN_O_CLOCK
+    assert a_reading().effective.millis == TEN_OCLOCK_MILLIS

@@ -1,5 +1,6 @@
 """What was expected against what came of it. Pure."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from engine.model.delivery import Delivery
 from engine.model.states import DeliveryState, MessageState
 from engine.testing.channel_tests.facts import Facts, Look, Row, tally
 from engine.testing.channel_tests.files import Expectations
-from engine.testing.channel_tests.keys import DestinationExpected, ErrorWords, Fields, Scalar, Waiting
+from engine.testing.channel_tests.keys import DestinationExpected, ErrorWords, Fields, FileExpected, Scalar, Waiting
+from engine.testing.channel_tests.written import WrittenFile, plain_text
 
 NOTHING: Final = "nothing"
 _OUTCOMES: Final[Mapping[str, str]] = {DeliveryState.SENT: "delivered"}
@@ -176,8 +178,35 @@ def _destination(name: str, expected: DestinationExpected, rows: Sequence[Row], 
         yield from _differ(f"{name}.outcome", _listed(same), _listed(got))
     if expected.same_control_id is not None:
         yield from _differ(f"{name}.same_control_id", expected.same_control_id, _same_control_id(calls, facts))
+    yield from _files(f"{name}.files", expected.files, facts.files.get(name))
     undelivered = [row for row in rows if row["code"]]
     yield from _error(f"{name}.error", expected.error, undelivered[0] if undelivered else _NO_ERROR)
+
+
+def _files(
+    path: str, expected: int | Sequence[FileExpected] | None, found: Sequence[WrittenFile] | None
+) -> Iterator[Mismatch]:
+    if expected is None:
+        return
+    if found is None:
+        yield Mismatch(path, "files", "a destination that writes none; leave `files` out")
+        return
+    number = expected if isinstance(expected, int) else len(expected)
+    if number != len(found):
+        names = ", ".join(file.name for file in found)
+        yield Mismatch(path, str(number), f"{len(found)}{f' ({names})' if names else ''}")
+    if isinstance(expected, int):
+        return
+    for position, (wanted, file) in enumerate(zip(expected, found, strict=False)):
+        if wanted.name is not None and not _fits(wanted.name, file.name):
+            yield Mismatch(f"{path}[{position}].name", wanted.name, file.name)
+        if wanted.content is not None and not _fits(plain_text(wanted.content), file.text):
+            yield Mismatch(f"{path}[{position}].content", repr(plain_text(wanted.content)), repr(file.text))
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """`*` stands for anything, also for several lines."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
 
 
 _NO_ERROR: Final[Row] = {"path": None, "code": None, "text": None}

@@ -1,5 +1,6 @@
 """One case, run: the real process and dispatch over a journal of its own. What came of it, as values."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from engine.runtime.channel import ChannelState
 from engine.testing.channel_tests.files import Case
 from engine.testing.channel_tests.parts import Scripted, under_test
 from engine.testing.channel_tests.vocabulary import Vocabulary
+from engine.testing.channel_tests.written import WrittenFile
 from engine.testing.fakes import ManualClock, plugin_context
 from engine.testing.harness import RunningEngine, an_engine
 
@@ -38,7 +40,7 @@ class Stuck(Exception):
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What came of a case. `messages` are the channel's own, `fed` the bodies that others got from it; `calls` the
-    deliveries of each call to a destination."""
+    deliveries of each call to a destination, `files` what it wrote (only those that write)."""
 
     acks: Sequence[str]
     messages: Sequence[Row] = field(repr=False)
@@ -47,6 +49,7 @@ class Facts:
     readings: Sequence[Mapping[str, str]] = field(repr=False)
     sent: Sequence[Look]
     calls: Mapping[str, Sequence[Sequence[Delivery]]]
+    files: Mapping[str, Sequence[WrittenFile]]
     kept: Sequence[Mapping[str, str]] = field(repr=False)
     trouble: Sequence[str]
     look: Callable[[Shape, bytes], Look]
@@ -83,7 +86,8 @@ async def run_case(case: Case, stage: Stage, folder: Path) -> Facts:
     """Hand everything in at once but for what comes `after` some time, wait until all of it is at an end, and look at
     the journal. Raises Stuck."""
     clock = ManualClock(case.at)
-    plan, door, ends = under_test(stage.plans[case.channel], plugin_context(clock, channel=case.channel), case.answers)
+    context = plugin_context(clock, channel=case.channel)
+    plan, door, ends = under_test(stage.plans[case.channel], context, case.answers, folder / "written")
     store = folder / "journal.db"
     shutil.copyfile(stage.store, store)
     async with an_engine([plan], store, clock=clock, grace_seconds=0) as engine:
@@ -120,6 +124,7 @@ async def _quiet(engine: RunningEngine, ends: Mapping[str, Scripted]) -> int:
     looks = 0
     while looks < _QUIET_LOOKS:
         await engine.settle_down()
+        await asyncio.gather(*(end.writes.rest() for end in ends.values() if end.writes))
         calls = sum(len(end.calls) for end in ends.values())
         now = calls, await engine.states(), await engine.delivery_states()
         looks = looks + 1 if now == before else 0
@@ -151,6 +156,7 @@ async def _facts(
             stage.looker(Shape(row["shape"]), row["body"]) for row in deliveries if row["state"] == DeliveryState.SENT
         ],
         calls={name: end.calls for name, end in ends.items()},
+        files={name: end.writes.files() for name, end in ends.items() if end.writes},
         kept=await stage.vocabulary.kept(engine.tools.journal.queries),
         trouble=[f"when.{name}.{trouble}" for name, end in ends.items() for trouble in end.troubles],
         look=stage.looker,

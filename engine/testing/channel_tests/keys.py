@@ -116,6 +116,13 @@ class Waiting(Document):
     error: ErrorWords | None = None
 
 
+class FileExpected(Document):
+    """One file that was written. In both texts `*` stands for anything, as for an id."""
+
+    name: str | None = Field(None, examples=["*.hl7"])
+    content: str | None = Field(None, description="All of it; however its lines end, and without the last line end")
+
+
 class DestinationExpected(Document):
     """What became of what went to one destination."""
 
@@ -124,6 +131,7 @@ class DestinationExpected(Document):
     same_control_id: bool | None = Field(None, description="Did every attempt of a delivery carry the same MSH-10?")
     calls: list[int] | None = Field(None, description="How many deliveries each call carried")
     error: ErrorWords | None = Field(None, description="Why the first that was not delivered was not")
+    files: int | list[FileExpected] | None = Field(None, description="What it wrote, in the order of writing")
 
 
 class Expected(Document):

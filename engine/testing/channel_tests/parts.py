@@ -5,14 +5,17 @@ A source or destination may help by methods of its own, so that the test is as c
 - a source's `rehearse(body, meta) -> Arrival` gives the keys that a re-send is recognised by, and raises Refused for
   what it would not take at the door; `rehearse_reply(verdict)` is what the sender is told (None: not taken);
 - a destination's `rehearse(delivery, word) -> Answer` raises the error word that an answer in its protocol's words
-  (`AE`, `429`) stands for, and ValueError for a word that it does not know.
+  (`AE`, `429`) stands for, and ValueError for a word that it does not know;
+- a destination that writes files has `rehearse_in(folder)`, which gives one like itself that writes there: what is not
+  answered by the script is really written, and a test can look at it.
 
-Neither touches the network.
+None of them touches the network.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from engine.config.names import there_are
@@ -32,6 +35,7 @@ from engine.model.message import Shape
 from engine.model.outcome import Accepted, Answer, Deferred, Rejected, Verdict
 from engine.model.settings import NoSettings, Settings
 from engine.plugins.plugin import destination, source
+from engine.testing.channel_tests.written import WritesInto
 
 WORDS: Final[Mapping[str, Callable[[], EngineError] | None]] = {
     "delivered": None,
@@ -95,10 +99,14 @@ async def _nobody(_verdict: Verdict) -> None:
 
 
 class Scripted:
-    """A destination whose other side answers by script, and takes everything when the script is at its end."""
+    """A destination whose other side answers by script, and takes everything when the script is at its end.
 
-    def __init__(self, real: Any, script: Sequence[str]) -> None:
+    `writes`: where what it takes is written, if it is one that writes.
+    """
+
+    def __init__(self, real: Any, script: Sequence[str], writes: WritesInto | None = None) -> None:
         self._real = real
+        self.writes = writes
         self._script = list(script)
         self._next = 0
         self.calls: list[Sequence[Delivery]] = []
@@ -120,7 +128,11 @@ class Scripted:
 
     async def send(self, delivery: Delivery) -> Answer:
         self.calls.append([delivery])
-        return self._answer(delivery)
+        if self.writes is None:
+            return self._answer(delivery)
+        received = self.writes.came(delivery)
+        self._answer(delivery)
+        return await self.writes.send(received)
 
     def _answer(self, delivery: Delivery) -> Answer:
         if self._next >= len(self._script):
@@ -161,15 +173,17 @@ class ScriptedBatches(Scripted):
 
 
 def under_test(
-    plan: ChannelPlan, context: PluginContext, answers: Mapping[str, Sequence[str]]
+    plan: ChannelPlan, context: PluginContext, answers: Mapping[str, Sequence[str]], folder: Path
 ) -> tuple[ChannelPlan, Door, Mapping[str, Scripted]]:
-    """The plan with its ends replaced; filter, steps, retries, lanes and breakers stay as they are."""
+    """The plan with its ends replaced; filter, steps, retries, lanes and breakers stay as they are. Below `folder`
+    there is room for what destinations write."""
     door = Door(plan.shape, _built(plan.source, context))
     scripted: dict[str, Scripted] = {}
     for one in plan.destinations:
         real = _built(one.bound, context)
         kind = ScriptedBatches if hasattr(real, "batch_size") else Scripted
-        scripted[one.name] = kind(real, answers.get(one.name, ()))
+        writes = WritesInto(real, folder / one.name, context.clock) if hasattr(real, "rehearse_in") else None
+        scripted[one.name] = kind(real, answers.get(one.name, ()), writes)
     ends = tuple(_with_end(one, scripted[one.name]) for one in plan.destinations)
     hand = Bound("hand", source("hand", lambda _settings, _context: door, emits=plan.shape), NoSettings())
     return replace(plan, source=hand, destinations=ends), door, scripted

@@ -14,7 +14,8 @@ from engine.testing.builders import a_message
 from ledger import queries
 from ledger.rules import TOLERANCE
 from ledger.tables import metadata
-from tests.unit.ledger.support import TEN_O_CLOCK, a_reading, passed_on
+from tests.builders import TEN_OCLOCK_MILLIS
+from tests.unit.ledger.support import a_reading, passed_on
 from transformers.reconcile import ReconcileSettings, reconcile
 
 
@@ -53,8 +54,8 @@ async def test_readings_of_a_patient_come_in_order_with_their_sources(connection
     first, _ = await take(connection, a_reading(190, seconds=300), a_reading(182))
     second, _ = await take(connection, a_reading(10.1, units.MMOL_L, seconds=4, road=Road.HL7V2))
     await take(connection, a_reading(99, patient="p2"))
-    found = await queries.readings(connection, "default", "p1", TEN_O_CLOCK, TEN_O_CLOCK + HOUR)
-    assert [(r.effective - TEN_O_CLOCK, r.value.steps) for r in found] == [(4_000, 101), (300_000, 190)]
+    found = await queries.readings(connection, "default", "p1", TEN_OCLOCK_MILLIS, TEN_OCLOCK_MILLIS + HOUR)
+    assert [(r.effective - TEN_OCLOCK_MILLIS, r.value.steps) for r in found] == [(4_000, 101), (300_000, 190)]
     cloud, hl7 = found[0].sources
     assert (cloud.message_id, cloud.position, cloud.fate, cloud.is_truth) == (first.id, 1, "new", False)
     assert (hl7.message_id, hl7.position, hl7.fate, hl7.is_truth) == (second.id, 0, "supersedes", True)
@@ -63,15 +64,15 @@ async def test_readings_of_a_patient_come_in_order_with_their_sources(connection
 
 async def test_the_end_of_a_range_is_not_in_it(connection: AsyncConnection) -> None:
     await take(connection, a_reading(182), a_reading(190, seconds=300))
-    found = await queries.readings(connection, "default", "p1", TEN_O_CLOCK, TEN_O_CLOCK + 300_000)
+    found = await queries.readings(connection, "default", "p1", TEN_OCLOCK_MILLIS, TEN_OCLOCK_MILLIS + 300_000)
     assert [r.value.steps for r in found] == [182]
-    assert await queries.readings(connection, "other", "p1", TEN_O_CLOCK, TEN_O_CLOCK + HOUR) == []
+    assert await queries.readings(connection, "other", "p1", TEN_OCLOCK_MILLIS, TEN_OCLOCK_MILLIS + HOUR) == []
 
 
 async def test_one_analyte_can_be_asked_for(connection: AsyncConnection) -> None:
     await take(connection, a_reading(182), a_reading(182, analyte=Analyte.CAPILLARY_GLUCOSE, id_="c"))
     found = await queries.readings(
-        connection, "default", "p1", TEN_O_CLOCK, TEN_O_CLOCK + HOUR, analyte="capillary-glucose"
+        connection, "default", "p1", TEN_OCLOCK_MILLIS, TEN_OCLOCK_MILLIS + HOUR, analyte="capillary-glucose"
     )
     assert [r.analyte for r in found] == ["capillary-glucose"]
 
@@ -79,7 +80,7 @@ async def test_one_analyte_can_be_asked_for(connection: AsyncConnection) -> None
 async def test_withdrawn_readings_are_shown_on_request(connection: AsyncConnection) -> None:
     await take(connection, a_reading(182, id_="r"))
     await take(connection, a_reading(182, id_="r", status=Status.ENTERED_IN_ERROR))
-    period = (TEN_O_CLOCK, TEN_O_CLOCK + HOUR)
+    period = (TEN_OCLOCK_MILLIS, TEN_OCLOCK_MILLIS + HOUR)
     assert await queries.readings(connection, "default", "p1", *period) == []
     (shown,) = await queries.readings(connection, "default", "p1", *period, withdrawn=True)
     assert shown.status == "entered-in-error"
@@ -134,6 +135,6 @@ async def test_a_replay_plan_counts_what_would_be_swallowed(connection: AsyncCon
 
 async def test_views_do_not_show_the_patient_in_their_repr(connection: AsyncConnection) -> None:
     await take(connection, a_reading(182, patient="CANARY-1", id_="CANARY-2"))
-    (found,) = await queries.readings(connection, "default", "CANARY-1", TEN_O_CLOCK, TEN_O_CLOCK + HOUR)
+    (found,) = await queries.readings(connection, "default", "CANARY-1", TEN_OCLOCK_MILLIS, TEN_OCLOCK_MILLIS + HOUR)
     assert "CANARY" not in repr(found)
     assert "182" not in repr(found)

@@ -51,7 +51,7 @@ async def a_house(folder: Path, *patients: str) -> AsyncIterator[House]:
     doors: dict[str, Door] = {}
     ends: dict[str, Scripted] = {}
     for name, plan in configuration().channels.items():
-        changed, doors[name], scripted = under_test(plan, plugin_context(clock, channel=name), {})
+        changed, doors[name], scripted = under_test(plan, plugin_context(clock, channel=name), {}, folder / name)
         plans.append(changed)
         ends.update(scripted)
     async with an_engine(plans, folder / "journal.db", clock=clock) as engine:

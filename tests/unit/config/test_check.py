@@ -39,6 +39,7 @@ def test_problems_are_printed_with_files_relative_to_where_one_stands(
         "site/channels/oru-in.yaml:14:16 E205 when_it_fails: `hld` is not one of the choices; "
         "did you mean `hold`? (hold | review | skip)",
         "2 channel files: 2 problems; nothing runs until they are solved",
+        "islet explain E201: what that code means, with an example",
     ]
 
 
@@ -56,7 +57,10 @@ def test_warnings_alone_give_exit_code_0(tmp_path: Path, capsys: pytest.CaptureF
     write(tmp_path, with_channel(changed(RECONCILE, "/r4", "/r4\n    bearer: {secret: t}"), "reconcile"))
     code, out = printed(capsys, Path())
     assert code == 0
-    assert out.splitlines()[-1] == "2 channel files: no problems, 1 warning; 2 would run"
+    assert out.splitlines()[-2:] == [
+        "2 channel files: no problems, 1 warning; 2 would run",
+        "islet explain W208: what that code means, with an example",
+    ]
 
 
 def test_one_problem_and_one_warning_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +68,10 @@ def test_one_problem_and_one_warning_are_counted_apart(tmp_path: Path, capsys: p
     write(tmp_path, with_channel(text, "reconcile"))
     code, out = printed(capsys, Path())
     assert code == 1
-    assert out.splitlines()[-1] == "2 channel files: 1 problem and 1 warning; nothing runs until they are solved"
+    assert out.splitlines()[-2:] == [
+        "2 channel files: 1 problem and 1 warning; nothing runs until they are solved",
+        "islet explain E204: what that code means, with an example",
+    ]
 
 
 def test_for_programs_there_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

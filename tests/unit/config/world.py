@@ -312,3 +312,9 @@ def changed(text: str, old: str, new: str) -> str:
 def settings_of(bound: Any) -> Any:
     """The settings of a bound plugin, whatever class they are."""
     return bound.settings
+
+
+def problems_of_a_change(root: Path, name: str, base: str, old: str, new: str) -> list[str]:
+    """The problems of the good world with one change in one channel's text, without the file's name."""
+    found = problems_of(root, with_channel(changed(base, old, new), name))
+    return [line.removeprefix(f"channels/{name}.yaml:") for line in found]

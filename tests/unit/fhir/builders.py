@@ -9,7 +9,6 @@ from clinical.records import (
     Detection,
     Device,
     Glucose,
-    Instant,
     Original,
     PatientRef,
     Quantity,
@@ -17,22 +16,18 @@ from clinical.records import (
     SourceId,
     Status,
 )
-
-TEN_OCLOCK_MILLIS = 1_795_168_800_000  # 2026-11-20T10:00:00Z
+from tests.builders import a_glucose, ten_oclock
 
 
 def a_reading(**changes: Any) -> Glucose:
-    """182 mg/dL, interstitial, at 2026-11-20T10:00:00Z, final."""
-    reading = Glucose(
-        patient=PatientRef(system="stm", value="MRN-0001", id="p1"),
-        analyte=Analyte.INTERSTITIAL_GLUCOSE,
-        value=Quantity(steps=182, unit="mg/dL"),
-        effective=Instant(millis=TEN_OCLOCK_MILLIS, how="offset", offset_minutes=0),
-        status=Status.FINAL,
-        source=SourceId(road=Road.HL7V2, system="stm-lab", value="ORU-1/1"),
-        original=Original(value="182", unit="mg/dL", code="99504-3"),
-    )
-    return msgspec.structs.replace(reading, **changes)
+    """182 mg/dL, interstitial, at 2026-11-20T10:00:00Z, final, from a laboratory."""
+    known: dict[str, Any] = {
+        "patient": PatientRef(system="stm", value="MRN-0001", id="p1"),
+        "effective": ten_oclock(offset_minutes=0),
+        "source": SourceId(road=Road.HL7V2, system="stm-lab", value="ORU-1/1"),
+        "original": Original(value="182", unit="mg/dL", code="99504-3"),
+    }
+    return a_glucose(**known | changes)
 
 
 def many_readings() -> list[Glucose]:

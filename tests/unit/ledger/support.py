@@ -13,7 +13,6 @@ from clinical.records import (
     Analyte,
     Detection,
     Glucose,
-    Instant,
     Original,
     PatientRef,
     Quantity,
@@ -27,10 +26,8 @@ from engine.model.message import Message, Shape
 from engine.model.outcome import Aside, Drop, StepOutput
 from engine.testing.builders import a_message
 from ledger.tables import metadata, reading, reading_source
+from tests.builders import a_glucose, ten_oclock
 from transformers.reconcile import ReconcileSettings, reconcile
-
-TEN_O_CLOCK = 1_795_168_800_000
-"""2026-11-20T10:00:00Z in milliseconds."""
 
 
 def a_reading(
@@ -51,11 +48,11 @@ def a_reading(
     """A reading `seconds` after ten. Without an id, its road, time and value make one."""
     steps = units.steps_of(str(value), unit)
     assert steps is not None
-    return Glucose(
+    return a_glucose(
         patient=PatientRef(system="test", value=patient, id=patient),
         analyte=analyte,
         value=Quantity(steps=steps, unit=unit),
-        effective=Instant(millis=TEN_O_CLOCK + round(seconds * 1000), how="offset", precision=precision),
+        effective=ten_oclock(seconds, precision=precision),
         status=status,
         source=SourceId(
             road=road, system=system or f"sys-{road}", value=id_ or f"{seconds}/{value}/{patient}", version=version
@@ -145,3 +142,11 @@ def asides(outputs: Iterable[StepOutput]) -> list[Aside]:
 
 def drops(outputs: Iterable[StepOutput]) -> list[Drop]:
     return [output for output in outputs if isinstance(output, Drop)]
+
+
+def tally_of(outputs: object) -> str:
+    """What the first output says it came to."""
+    assert isinstance(outputs, list)
+    first = outputs[0]
+    assert isinstance(first, Message)
+    return first.meta["tally"]

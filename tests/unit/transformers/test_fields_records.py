@@ -1,33 +1,17 @@
 """Conditions on canonical records: a path that leads nowhere is refused when it is written, not silently false."""
 
 from clinical.records import (
-    Analyte,
-    Glucose,
-    Instant,
-    Original,
-    PatientRef,
     Quantity,
-    Road,
-    SourceId,
-    Status,
     encode,
 )
 from engine import sdk
 from engine.testing.builders import a_message
+from tests.builders import a_glucose
 from transformers.fields_records import RecordFields
 
 
 def _records_message() -> sdk.Message:
-    reading = Glucose(
-        patient=PatientRef(system="stm", value="MRN-1"),
-        analyte=Analyte.INTERSTITIAL_GLUCOSE,
-        value=Quantity(steps=101, unit="mmol/L"),
-        effective=Instant(millis=0, how="offset"),
-        status=Status.FINAL,
-        source=SourceId(road=Road.HL7V2, system="lab", value="1"),
-        original=Original(value="10.1", unit="mmol/l"),
-    )
-    return a_message(encode([reading]), sdk.Shape.RECORDS)
+    return a_message(encode([a_glucose(value=Quantity(steps=101, unit="mmol/L"))]), sdk.Shape.RECORDS)
 
 
 def test_values_at_every_element() -> None:

@@ -1,50 +1,15 @@
-import json
+"""`oru_to_records`: what a good result becomes, its time and its status."""
+
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from clinical.records import Analyte, Detection, Glucose, Status, decode
+from clinical.records import Analyte, Detection, Status
 from clinical.time import moment
 from engine import sdk
-from engine.model.settings import SettingsContext
-from engine.testing.builders import a_message
 from tests.unit.hl7v2.messages import MSH, OBR, PID, message, obx, oru
-from transformers.oru_to_records import OruToRecordsSettings, oru_to_records
-
-TABLE = {"GLU": {"code": "GLU", "analyte": "capillary-glucose", "name": "POC"}}
-
-
-def run(raw: bytes, **settings: Any) -> list[sdk.StepOutput]:
-    made = oru_to_records(
-        a_message(raw, sdk.Shape.HL7V2), OruToRecordsSettings(**{"timezone": "Europe/Dublin", **settings})
-    )
-    return [made] if isinstance(made, (sdk.Message, sdk.Aside, sdk.Drop)) else list(made)
-
-
-def readings(outputs: list[sdk.StepOutput]) -> list[Glucose]:
-    return [record for output in outputs if isinstance(output, sdk.Message) for record in decode(output.body)]
-
-
-def asides(outputs: list[sdk.StepOutput]) -> list[tuple[str | None, str]]:
-    return [(output.error.path, output.error.code) for output in outputs if isinstance(output, sdk.Aside)]
-
-
-def one(raw: bytes, **settings: Any) -> Glucose:
-    outputs = run(raw, **settings)
-    assert asides(outputs) == []
-    (reading,) = readings(outputs)
-    return reading
-
-
-def aside(raw: bytes, **settings: Any) -> sdk.Aside:
-    (output,) = run(raw, **settings)
-    assert isinstance(output, sdk.Aside)
-    return output
-
-
-# --- what a good result becomes
+from tests.unit.transformers.oru import TABLE, asides, one, readings, run
 
 
 def test_a_result_becomes_a_record_that_keeps_what_was_received() -> None:
@@ -122,9 +87,6 @@ def test_mdc_codes_are_read_in_either_triplet() -> None:
         assert one(oru(obx(code=code, unit="264274^MDC_DIM_MILLI_G_PER_DL^MDC"))).original.system == "MDC"
 
 
-# --- time
-
-
 def instant(raw: bytes, **settings: Any) -> tuple[datetime, str]:
     effective = one(raw, **settings).effective
     return moment(effective.millis), effective.how
@@ -175,9 +137,6 @@ def test_a_time_that_never_was_is_marked() -> None:
     assert moment(reading.effective.millis) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 
 
-# --- status
-
-
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -211,235 +170,3 @@ def test_a_deletion_without_a_value_still_finds_what_it_deletes() -> None:
     assert deleted.source.value == sent.source.value
     assert deleted.original.value is None
     assert [deed.what for deed in deleted.done] == ["withdrawn without a value"]
-
-
-# --- identity and versions
-
-
-def test_the_identity_does_not_depend_on_the_value_so_that_corrections_find_their_original() -> None:
-    first = one(oru())
-    corrected = one(oru(obx(value="99", status="C"), msh=MSH.replace("101500", "113000").replace("4711", "4712")))
-    assert corrected.source.value == first.source.value
-    assert (corrected.source.version or "") > (first.source.version or "")
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        oru(obx(sub="2")),
-        oru(obx(time="20261120100500+0000")),
-        oru(obx(code="41653-7^x^LN")),
-        oru(obx(f18="SN2")),
-        oru(obr=OBR.replace("F1", "F2")),
-        oru(pid=PID.replace("MRN1", "MRN2")),
-        oru(msh=MSH.replace("GLU", "OTHER")),
-    ],
-)
-def test_another_time_code_sub_id_device_order_patient_or_sender_is_another_result(other: bytes) -> None:
-    assert one(other).source.value != one(oru()).source.value
-
-
-def test_the_same_instant_in_another_zone_is_the_same_result() -> None:
-    assert one(oru(obx(time="20261120110000+0100"))).source.value == one(oru()).source.value
-
-
-def test_the_senders_own_instance_identifier_is_the_identity() -> None:
-    source = one(oru(obx(f21="R-1^GLUCOLINK^1.2.3^ISO"))).source
-    assert (source.system, source.value) == ("1.2.3", "R-1")
-    assert one(oru(obx(f21="R-1"))).source.system == "GLU|STM"
-
-
-def test_a_correction_is_newer_than_what_it_corrects_even_if_it_repeats_the_time_of_analysis() -> None:
-    first = one(oru()).source.version or ""
-    corrected = one(oru(obx(status="C", f19="20261120100000+0000"), msh=MSH.replace("101500", "113000"))).source.version
-    assert (corrected or "") > first
-
-
-def test_without_any_time_of_the_message_versions_sort_by_arrival() -> None:
-    version = one(oru(msh=MSH.replace("20261120101500", ""))).source.version
-    assert version == "2026-11-20T10:15:00.000Z/2026-11-20T10:15:00.000Z"
-
-
-def test_a_day_of_288_equal_codes_stays_288_readings() -> None:
-    raw = oru(*(obx(n + 1, str(80 + n % 100), time=f"20261119{n // 12:02d}{n % 12 * 5:02d}00") for n in range(288)))
-    found = readings(run(raw))
-    assert len(found) == len({reading.source.value for reading in found}) == 288
-    assert len({reading.effective.millis for reading in found}) == 288
-
-
-def test_two_values_for_one_code_time_and_sub_id_are_not_two_versions_of_one() -> None:
-    outputs = run(oru(obx(1, "100"), obx(2, "200"), obx(3, "100")))
-    assert [reading.value.steps for reading in readings(outputs)] == [100, 100]
-    assert asides(outputs) == [("OBX[2]-4", "same-identity")]
-    assert len(readings(run(oru(obx(1, "100", sub="1"), obx(2, "200", sub="2"))))) == 2
-
-
-# --- what is set aside
-
-
-@pytest.mark.parametrize(
-    ("bad", "path", "code"),
-    [
-        (obx(2, unit=""), "OBX[2]-6", "unit-missing"),
-        (obx(2, unit="K/uL"), "OBX[2]-6", "unit-unknown"),
-        (obx(2, code="WBC^White cells^L"), "OBX[2]-3", "unknown-code"),
-        (obx(2, code=""), "OBX[2]-3", "unknown-code"),
-        (obx(2, value="see note"), "OBX[2]-5", "not-a-number"),
-        (obx(2, value='""'), "OBX[2]-5", "value-missing"),
-        (obx(2, value="1~2"), "OBX[2]-5", "several-values"),
-        (obx(2, kind=""), "OBX[2]-2", "value-type-missing"),
-        (obx(2, time="20261120250000"), "OBX[2]-14", "bad-time"),
-    ],
-)
-def test_one_bad_result_is_set_aside_with_its_field_and_the_others_go_on(bad: str, path: str, code: str) -> None:
-    outputs = run(oru(obx(1, "100"), bad, obx(3, "120", sub="3")))
-    assert [reading.value.steps for reading in readings(outputs)] == [100, 120]
-    assert asides(outputs) == [(path, code)]
-
-
-@pytest.mark.parametrize(
-    ("value", "unit"),
-    [("6.5", "mg/dL"), ("9", "mg/dL"), ("1001", "mg/dL"), ("0.5", "mmol/L"), ("182", "mmol/L"), ("-5", "mg/dL")],
-)
-def test_a_value_that_nobody_has_in_its_unit_waits_for_review(value: str, unit: str) -> None:
-    waiting = aside(oru(obx(value=value, unit=unit)))
-    assert isinstance(waiting.error, sdk.NeedsReview)
-    assert (waiting.error.code, waiting.error.path) == ("implausible", "OBX[1]-5")
-
-
-@pytest.mark.parametrize(("value", "unit"), [("10", "mg/dL"), ("1000", "mg/dL"), ("0.6", "mmol/L"), ("55", "mmol/L")])
-def test_the_edges_of_what_is_plausible_are_readings(value: str, unit: str) -> None:
-    assert one(oru(obx(value=value, unit=unit))).original.value == value
-
-
-def test_what_is_set_aside_is_the_smallest_message_with_that_result_and_yields_it_when_replayed() -> None:
-    raw = message(
-        MSH,
-        "SFT|x",
-        PID,
-        "NTE|1||p",
-        "PV1|1|O",
-        "ORC|RE",
-        OBR,
-        obx(1),
-        obx(2, unit="", f19="2026|"),
-        "NTE|1||n",
-        obx(3),
-    )
-    (waiting,) = (output for output in run(raw) if isinstance(output, sdk.Aside))
-    assert waiting.body == message(MSH, PID, "PV1|1|O", "ORC|RE", OBR, obx(2, unit="", f19="2026|"), "NTE|1||n")
-    repaired = waiting.body.replace(b"|182|||", b"|182|mg/dL||")
-    assert len(readings(run(repaired))) == 1
-
-
-def test_the_smallest_message_keeps_the_bytes_of_its_character_set() -> None:
-    raw = oru(obx(unit=""), msh=MSH + "||||||8859/1").replace(b"JANE", b"Zo\xeb")
-    assert b"Zo\xeb" in aside(raw).body
-
-
-def test_a_patient_who_cannot_be_told_is_set_aside_whole_and_the_other_goes_on() -> None:
-    raw = message(MSH, "PID|1||1^^^STM^PI", OBR, obx(1), OBR, obx(2), "PID|2||MRN2^^^STM^MR", OBR, obx(3))
-    outputs = run(raw)
-    assert [reading.patient.value for reading in readings(outputs)] == ["MRN2"]
-    assert asides(outputs) == [("PID[1]-3", "patient-missing")]
-    (waiting,) = (output for output in outputs if isinstance(output, sdk.Aside))
-    assert waiting.body == message(MSH, "PID|1||1^^^STM^PI", OBR, obx(1), OBR, obx(2))
-
-
-def test_results_of_nobody_are_set_aside() -> None:
-    assert asides(run(message(MSH, OBR, obx()))) == [("PID", "patient-missing")]
-
-
-# --- several patients, controls, other codes
-
-
-def test_a_second_pid_is_another_patient_and_another_message() -> None:
-    raw = message(
-        MSH, PID, OBR, obx(1, "100"), "PID|2||MRN2^^^STM^MR", OBR, obx(2, "200"), PID, OBR, obx(3, "300", sub="3")
-    )
-    outputs = run(raw)
-    assert [output.order_key for output in outputs if isinstance(output, sdk.Message)] == ["STM|MRN1", "STM|MRN2"]
-    assert [(r.patient.value, r.value.steps) for r in readings(outputs)] == [
-        ("MRN1", 100),
-        ("MRN1", 300),
-        ("MRN2", 200),
-    ]
-
-
-def test_quality_control_is_never_a_patients() -> None:
-    (whole,) = run(oru(msh=MSH + "||||2"))
-    assert whole == sdk.Drop("no glucose results (1 quality-control)")
-    assert run(oru(obx(code="160208^MDC_CONC_GLU_CONTROL^MDC"))) == [whole]
-    assert run(message(MSH, PID, OBR, obx(), "SPM|1" + "|" * 10 + "Q")) == [whole]
-    assert len(readings(run(oru(msh=MSH + "||||0")))) == 1
-
-
-def test_what_was_passed_over_is_counted_beside_what_went_on() -> None:
-    outputs = run(oru(obx(1), obx(2, code="160208^x^MDC"), obx(3, value="", status="X")))
-    (output,) = outputs
-    assert isinstance(output, sdk.Message)
-    assert output.meta["tally"] == "no-result=1 quality-control=1"
-
-
-def test_other_codes_can_be_ignored() -> None:
-    outputs = run(oru(obx(1), obx(2, code="WBC^x^L", kind="TX", value="text", unit="")), other_codes="ignore")
-    assert (len(readings(outputs)), asides(outputs)) == (1, [])
-    assert run(oru(obx(code="WBC^x^L")), other_codes="ignore") == [sdk.Drop("no glucose results (1 other-code)")]
-
-
-def test_the_assigner_is_asked_for_where_it_is_needed() -> None:
-    raw = oru(pid="PID|1||A^^^STM^MR~B^^^GH^MR")
-    assert asides(run(raw)) == [("PID[1]-3", "patient-unclear")]
-    assert one(raw, assigner="GH").patient.value == "B"
-    assert one(oru(pid="PID|1||N^^^NHS^NH"), patient_identifier="NH").patient.system == "NHS"
-
-
-# --- bodies and settings
-
-
-@pytest.mark.parametrize("raw", [b"", b"PID|1", b"{}", b"\xff\xfe"])
-def test_a_body_that_is_no_message_is_refused(raw: bytes) -> None:
-    with pytest.raises(sdk.InvalidMessage):
-        run(raw)
-
-
-def test_the_zone_is_required_and_checked() -> None:
-    with pytest.raises(ValidationError, match="timezone"):
-        OruToRecordsSettings.model_validate({})
-    with pytest.raises(ValidationError, match="IANA"):
-        OruToRecordsSettings(timezone="Mars/Olympus")
-
-
-def test_a_table_of_codes_must_name_analytes() -> None:
-    context = SettingsContext(tables={"good": TABLE, "bad": {"GLU": {"analyte": "sugar"}}})
-    settings = OruToRecordsSettings.model_validate({"timezone": "UTC", "codes": "good"}, context=context)
-    assert settings.rules.codes == {"GLU": Analyte.CAPILLARY_GLUCOSE}
-    with pytest.raises(ValidationError, match="column `analyte`"):
-        OruToRecordsSettings.model_validate({"timezone": "UTC", "codes": "bad"}, context=context)
-
-
-def test_the_default_charset_is_checked_and_used() -> None:
-    with pytest.raises(ValidationError, match="write one such as"):
-        OruToRecordsSettings(timezone="UTC", default_charset="klingon")
-    raw = message(MSH, PID, OBR, obx(), "NTE|1||x").replace(b"NTE|1||x", b"NTE|1||\xa4")
-    assert one(raw, default_charset="8859/15").notes == ("€",)
-    assert one(raw).notes == ("¤",)
-
-
-def test_no_error_shows_anything_of_the_message() -> None:
-    raw = oru(
-        obx(1, "CANARY"), obx(2, unit="CANARY"), obx(3, code="CANARY"), obx(4, time="CANARY"), obx(5, status="CANARY"),
-        obx(6, kind="CANARY"), obx(7, "6.5"), pid="PID|1||CANARY^^^STM^MR||CANARY", msh=MSH.replace("4711", "CANARY"),
-    )  # fmt: skip
-    outputs = run(raw) + run(raw.replace(b"^MR", b"^PI"))
-    assert sum(isinstance(output, sdk.Aside) for output in outputs) >= 8
-    for output in outputs:
-        assert "CANARY" not in repr(output)
-        if isinstance(output, sdk.Aside):
-            assert "CANARY" not in str(output.error) + repr(output.error) + (output.error.path or "")
-
-
-def test_records_are_json_that_any_reader_understands() -> None:
-    (output,) = run(oru())
-    assert isinstance(output, sdk.Message)
-    assert json.loads(output.body)["records"][0]["value"] == {"steps": 182, "unit": "mg/dL"}

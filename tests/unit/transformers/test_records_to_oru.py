@@ -11,7 +11,6 @@ from clinical.records import (
     Detection,
     Device,
     Glucose,
-    Instant,
     Original,
     PatientRef,
     Quantity,
@@ -23,25 +22,21 @@ from clinical.records import (
 )
 from engine import sdk
 from engine.testing.builders import STANDS_AT, a_message
+from tests.builders import a_glucose, ten_oclock
 from transformers.oru_to_records import OruToRecordsSettings, oru_to_records
 from transformers.records_to_oru import RecordsToOruSettings, records_to_oru
 from transformers.validate_hl7 import ValidateHl7Settings, validate_hl7
 
-AT_TEN = 1_795_168_800_000  # 2026-11-20T10:00:00Z
 PATIENT = PatientRef(system="STM", value="MRN1", id="p-1")
 
 
 def reading(number: int = 0, **fields: Any) -> Glucose:
     known: dict[str, Any] = {
         "patient": PATIENT,
-        "analyte": Analyte.INTERSTITIAL_GLUCOSE,
-        "value": Quantity(steps=182, unit="mg/dL"),
-        "effective": Instant(millis=AT_TEN + number * 300_000, how="offset"),
-        "status": Status.FINAL,
+        "effective": ten_oclock(number * 300),
         "source": SourceId(road=Road.CLOUD, system="dexcom", value=f"rec-{number}"),
-        "original": Original(value="182", unit="mg/dL"),
     }
-    return Glucose(**known | fields)
+    return a_glucose(**known | fields)
 
 
 def outputs(*records: Glucose, id_: str = "m-1", **settings: Any) -> list[sdk.StepOutput]:
@@ -79,7 +74,7 @@ def test_a_reading_is_written_with_the_guides_code_its_unit_and_its_time_with_of
 
 
 def test_summer_time_is_written_with_its_offset() -> None:
-    july = reading(effective=Instant(millis=AT_TEN - 142 * 86_400_000, how="offset"))
+    july = reading(effective=ten_oclock(-142 * 86_400))
     assert one(july).get("OBX-14") == "20260701110000+0100"
 
 
