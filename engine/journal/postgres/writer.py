@@ -44,10 +44,7 @@ class PostgresWriter:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["PostgresTransaction"]:
-        try:
-            connection = await self._engine.connect()
-        except Exception as error:
-            raise journal_error(error) from None
+        connection = await _told(self._engine.connect().start())
         try:
             transaction = await _told(connection.begin())
             # SQLAlchemy begins in earnest at the first statement; ours below must be inside.
