@@ -63,8 +63,8 @@ def oru_to_records(message: sdk.Message, settings: OruToRecordsSettings) -> sdk.
 
     An OBX that cannot be read is set aside with its path (`OBX[2]-6`) as the smallest message that holds it; the
     others go on. One whose value nobody can have in its unit, or whose time is still to come, waits for review.
-    Control results, rows about the device and OBX without a result are passed over and counted. Raises InvalidMessage if the
-    message cannot be taken apart.
+    Control results, rows about the device and OBX without a result are passed over and counted.
+    Raises InvalidMessage if the message cannot be taken apart.
     """
     try:
         results = read_glucose(parse(message.body, settings.default_charset), settings.rules, message.received_at)
