@@ -17,7 +17,14 @@ _AT_FAULT = (
     asyncpg.SyntaxOrAccessError,
     asyncpg.FeatureNotSupportedError,
 )
-_AWAY = (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_AWAY = (
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 _SIGNS = (
     ("full", "the disk of the journal is full: free some space; the engine goes on by itself"),
     ("locked", "the journal is locked by another program: close it; the engine goes on by itself"),

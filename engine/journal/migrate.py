@@ -6,8 +6,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
+from engine.journal.postgres.journal import async_engine
 from engine.journal.sqlite import sync_engine
 from engine.shipped import shipped
 
@@ -21,16 +22,24 @@ def _config() -> Config:
 def current_and_newest(engine: Engine) -> tuple[str | None, str | None]:
     """The revision a store has, and the newest there is."""
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        return _revisions(connection)
+
+
+def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+    current = MigrationContext.configure(connection).get_current_revision()
     return current, ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the store to a revision; nothing happens if it is there already."""
-    config = _config()
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        _upgrade_on(connection, revision)
+
+
+def _upgrade_on(connection: Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def upgrade_sqlite(path: Path) -> None:
@@ -40,3 +49,24 @@ def upgrade_sqlite(path: Path) -> None:
         upgrade(engine)
     finally:
         engine.dispose()
+
+
+async def upgrade_postgres(url: str, revision: str = "head") -> None:
+    """As `upgrade`, for a PostgreSQL database. Two engines that start together wait for each other."""
+    engine = async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(727273)"))
+            await connection.run_sync(_upgrade_on, revision)
+    finally:
+        await engine.dispose()
+
+
+async def postgres_revisions(url: str) -> tuple[str | None, str | None]:
+    """As `current_and_newest`."""
+    engine = async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_revisions)
+    finally:
+        await engine.dispose()

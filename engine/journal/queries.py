@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Table, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.contracts.journal import PendingDelivery
@@ -100,7 +99,7 @@ class JournalQueries:
             async with self._engine.connect() as connection:
                 rows: Sequence[Any] = (await connection.execute(statement)).fetchall()
                 return rows
-        except DBAPIError as error:
+        except Exception as error:  # noqa: BLE001 - some drivers' errors come as they are
             raise journal_error(error) from None
 
     async def pending(self, ids: Sequence[str]) -> Sequence[Message]:

@@ -247,14 +247,6 @@ class JournalContract:
             assert caught.value.code == "journal-refused"
             assert "CANARY" not in f"{caught.value} {caught.value!r}"
 
-    async def test_calls_wait_for_a_transaction_and_then_go_on(self, journal: Journal) -> None:
-        async with journal.writer.transaction():
-            waiting = asyncio.ensure_future(journal.writer.put_cursor("c", "n", "1"))
-            assert await journal.queries.cursor("c", "n") is None
-            assert not waiting.done()
-        await waiting
-        assert await journal.queries.cursor("c", "n") == "1"
-
     # --- the rest
 
     async def test_cursors_are_kept_by_channel_and_name(self, journal: Journal) -> None:

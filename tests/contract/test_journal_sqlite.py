@@ -53,6 +53,14 @@ class TestSqliteJournal(JournalContract):
         await journal.writer.accept([after])
         assert len(await journal.queries.in_flight("test", "", 10)) == 2
 
+    async def test_calls_wait_for_a_transaction_and_then_go_on(self, journal: SqliteJournal) -> None:
+        async with journal.writer.transaction():
+            waiting = asyncio.ensure_future(journal.writer.put_cursor("c", "n", "1"))
+            assert await journal.queries.cursor("c", "n") is None
+            assert not waiting.done()
+        await waiting
+        assert await journal.queries.cursor("c", "n") == "1"
+
     async def test_a_locked_file_is_unavailable_until_the_lock_is_gone(self, tmp_path: Path) -> None:
         upgrade_sqlite(tmp_path / "locked.db")
         journal = SqliteJournal(tmp_path / "locked.db", lock_wait_seconds=0.0)

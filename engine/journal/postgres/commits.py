@@ -6,7 +6,8 @@ commit. Requests of one kind go into one statement.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -18,6 +19,7 @@ from engine.model.errors import Unavailable
 _TURNS: Final = 2
 _MOST_REQUESTS: Final = 500
 _TRIES: Final = 3
+_LOST: Final = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError, OSError)
 _AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 Statement = Callable[[Connection, Sequence[Any]], Awaitable[Any]]
@@ -96,13 +98,38 @@ class GroupCommits:
     async def _tried(self, batch: Sequence[Request]) -> None:
         for left in reversed(range(_TRIES)):
             try:
-                async with self._pool().acquire() as connection, connection.transaction():
+                async with self._transaction() as connection:
                     await self._write(connection, batch)
             except _AGAIN:
                 if not left:
                     raise
             else:
                 return
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        """On a connection that is alive: one that was lost while nobody looked is replaced, for nothing was done."""
+        pool = self._pool()
+        for left in reversed(range(_TRIES)):
+            connection = await pool.acquire()
+            try:
+                transaction = connection.transaction()
+                try:
+                    await transaction.start()
+                except _LOST:
+                    connection.terminate()
+                    if left:
+                        continue
+                    raise
+                try:
+                    yield connection
+                except BaseException:
+                    await _undone(transaction)
+                    raise
+                await transaction.commit()
+            finally:
+                await pool.release(connection)
+            return
 
     async def _write(self, connection: Connection, batch: Sequence[Request]) -> None:
         together: dict[Statement, list[Request]] = {}
@@ -116,3 +143,9 @@ class GroupCommits:
             result = await statement(connection, items)
             for request in requests:
                 request.result = result
+
+
+async def _undone(transaction: Any) -> None:
+    """A connection that is gone has undone everything by itself."""
+    with suppress(*_LOST):
+        await transaction.rollback()

@@ -6,7 +6,7 @@ never wait for each other; the state of a row, looked at under its lock, decides
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -29,7 +29,7 @@ from engine.journal.row_values import (
 from engine.model.errors import Refused
 from engine.model.message import Message
 
-Connection = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
+Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
 _TYPES = {
     "body": "bytea",
@@ -52,7 +52,7 @@ def _arrays(columns: Iterable[str]) -> str:
 
 def _insert(table: str, columns: str) -> str:
     names = columns.split(", ")
-    return f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({_arrays(names)}) ON CONFLICT DO NOTHING"  # noqa: S608
+    return f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({_arrays(names)})"  # noqa: S608
 
 
 def _update(table: str, columns: Sequence[str], condition: str = "") -> str:
@@ -66,8 +66,8 @@ def _update(table: str, columns: Sequence[str], condition: str = "") -> str:
 
 _INSERT_MESSAGE = _insert("message", MESSAGE_COLUMNS)
 _INSERT_DELIVERY = _insert("delivery", DELIVERY_COLUMNS)
-_INSERT_ATTEMPT = _insert("attempt", "delivery_id, number, at, code, text, detail")
-_INSERT_KEY = _insert("source_key", "channel, key, digest, message_id") + " RETURNING 1"
+_INSERT_ATTEMPT = _insert("attempt", "delivery_id, number, at, code, text, detail") + " ON CONFLICT DO NOTHING"
+_INSERT_KEY = _insert("source_key", "channel, key, digest, message_id") + " ON CONFLICT DO NOTHING RETURNING 1"
 _FIND_KEYS = (
     "SELECT known.channel, known.key, known.digest, known.message_id FROM source_key AS known "
     "JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (channel, key) USING (channel, key)"
@@ -127,15 +127,17 @@ async def lock_messages(connection: Connection, message_ids: Sequence[str]) -> s
     return {row[0] for row in await connection.fetch(_LOCK_MESSAGES, list(message_ids))}
 
 
-async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[str]:
-    """`Writer.commit_outcomes`."""
+async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[bool]:
+    """`Writer.commit_outcomes`: which of them counted."""
     at = now_micros()
     open_ids = await lock_messages(connection, [outcome.message_id for outcome in outcomes])
     updates: list[Row] = []
     children: list[Row] = []
     deliveries: list[Row] = []
+    counted = []
     for outcome in outcomes:
-        if outcome.message_id not in open_ids:
+        counted.append(outcome.message_id in open_ids)
+        if not counted[-1]:
             continue
         open_ids.discard(outcome.message_id)  # one outcome for each, should a batch hold two
         updates.append(outcome_row(outcome, at))
@@ -144,7 +146,7 @@ async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutc
     for sql, rows in ((_FINISH_MESSAGE, updates), (_INSERT_MESSAGE, children), (_INSERT_DELIVERY, deliveries)):
         if rows:
             await _many(connection, sql, rows)
-    return [row[0] for row in updates]
+    return counted
 
 
 async def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:

@@ -56,18 +56,18 @@ class PostgresWriter:
             await connection.close()  # which undoes what was not committed
 
     async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
-        committed, _ = await self._commits.call(statements.commit_outcomes, outcomes)
-        done = set(committed)
+        found, start = await self._commits.call(statements.commit_outcomes, outcomes)
+        counted = found[start : start + len(outcomes)]
         self._messages.drop(outcome.message_id for outcome in outcomes)
-        for outcome in outcomes:
-            if outcome.message_id in done:
+        for outcome, counts in zip(outcomes, counted, strict=True):
+            if counts:
                 self._messages.put(
                     (child.message.id, child.message)
                     for child in outcome.children
                     if child.state is MessageState.RECEIVED
                 )
                 self._deliveries.put((delivery.id, delivery) for delivery in outcome.deliveries)
-        return [outcome.message_id for outcome in outcomes if outcome.message_id in done]
+        return _ids(outcomes, counted)
 
     async def commit_deliveries(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         await self._commits.call(statements.commit_deliveries, outcomes)
@@ -137,7 +137,11 @@ class PostgresTransaction:
         await _told(inner.commit())
 
     async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
-        return await _told(statements.commit_outcomes(self._raw, outcomes))
+        return _ids(outcomes, await _told(statements.commit_outcomes(self._raw, outcomes)))
+
+
+def _ids(outcomes: Sequence[ProcessOutcome], counted: Sequence[bool]) -> list[str]:
+    return [outcome.message_id for outcome, counts in zip(outcomes, counted, strict=True) if counts]
 
 
 async def _told(work: Awaitable[T]) -> T:
