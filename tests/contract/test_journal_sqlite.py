@@ -1,5 +1,6 @@
 """The journal on SQLite keeps the contract, and says so when its file cannot be written."""
 
+import asyncio
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
