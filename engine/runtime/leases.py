@@ -153,6 +153,7 @@ class SharedLeases:
         if future is None or future.done():
             await self._give_back(name)
             return
+        self._journal.forget()  # somebody else may have worked on it
         held = self._held[name] = Held(name, token)
         future.set_result(held)
         self._log.info("part_taken", part=name)

@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 from engine.contracts.journal import Child, DeliveryOutcome, Failure, Journal, ProcessOutcome, Receipt
 from engine.journal import tables
 from engine.model.delivery import Delivery
-from engine.model.errors import EngineError
+from engine.model.errors import EngineError, Refused
 from engine.model.ids import new_id
 from engine.model.message import Message, Shape
 from engine.model.outcome import Answer
+from engine.model.share import shard_of, shares
 from engine.model.states import DeliveryState, MessageState
 from engine.testing.builders import STANDS_AT, a_message
 
@@ -246,6 +247,62 @@ class JournalContract:
                 await tx.execute(row)
             assert caught.value.code == "journal-refused"
             assert "CANARY" not in f"{caught.value} {caught.value!r}"
+
+    # --- several engines on one journal
+
+    async def test_the_work_is_cut_into_shares_and_equal_keys_are_in_the_same(self, journal: Journal) -> None:
+        messages = [
+            message for key in range(20) for message in await accepted(journal, b"1", b"2", order_key=f"P{key}")
+        ]
+        of_share = [await journal.queries.in_flight("test", "", 100, share) for share in shares(4)]
+        assert sorted(id_ for ids in of_share for id_ in ids) == sorted(message.id for message in messages)
+        share_of = {id_: number for number, ids in enumerate(of_share) for id_ in ids}
+        for message in messages:
+            assert share_of[message.id] == shard_of(message.order_key, message.id) % 4
+        (message,) = await accepted(journal, b"x", order_key="A")
+        delivery = a_delivery_of(message, order_key="A")
+        await delivering(journal, delivery, message=message)
+        found = [await journal.queries.deliveries_in_flight("test", "out", "", 10, share) for share in shares(4)]
+        assert found[shard_of("A", "") % 4] == [delivery.id]
+        assert sum(map(len, found)) == 1
+
+    async def test_a_lease_has_one_holder_and_its_token_grows_with_each_new_one(self, journal: Journal) -> None:
+        writer = journal.writer
+        assert await writer.take_lease("part", "A", 60.0) == 1
+        assert await writer.take_lease("part", "A", 60.0) == 1
+        assert await writer.take_lease("part", "B", 60.0) is None
+        assert list(await writer.renew_leases("A", 60.0)) == ["part"]
+        assert list(await journal.queries.lease_holders("pa")) == ["A"]
+        await writer.drop_lease("part", "B")
+        assert await writer.take_lease("part", "B", 60.0) is None, "only its holder can drop it"
+        await writer.drop_lease("part", "A")
+        assert list(await journal.queries.lease_holders("pa")) == []
+        assert await writer.take_lease("part", "B", 60.0) == 2
+        assert list(await writer.renew_leases("A", 60.0)) == []
+
+    async def test_a_lease_that_has_run_out_is_free_and_is_not_renewed(self, journal: Journal) -> None:
+        writer = journal.writer
+        assert await writer.take_lease("part", "A", 0.0) == 1
+        assert list(await writer.renew_leases("A", 60.0)) == []
+        assert await writer.take_lease("part", "B", 60.0) == 2
+        assert await writer.take_lease("part", "A", 60.0) is None
+
+    async def test_a_cursor_is_not_moved_by_somebody_whose_lease_another_has_had_since(self, journal: Journal) -> None:
+        writer = journal.writer
+        old = await writer.take_lease("ingest/c", "A", 0.0)
+        new = await writer.take_lease("ingest/c", "B", 60.0)
+        assert old is not None
+        assert new is not None
+        await writer.put_cursor("c", "n", "new", ("ingest/c", new))
+        with pytest.raises(Refused, match="lease-lost"):
+            await writer.put_cursor("c", "n", "old", ("ingest/c", old))
+        assert await journal.queries.cursor("c", "n") == "new"
+
+    async def test_a_transaction_locks_what_is_still_in_flight(self, journal: Journal) -> None:
+        open_, done = await accepted(journal, b"1", b"2")
+        await journal.writer.commit_outcomes([ProcessOutcome(done.id, MessageState.FILTERED)])
+        async with journal.writer.transaction() as tx:
+            assert set(await tx.lock([open_.id, done.id])) == {open_.id}
 
     # --- the rest
 
