@@ -1,7 +1,7 @@
 """The broker: the road between journal and workers. It carries tickets, never bodies."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -10,6 +10,8 @@ class Ticket:
     """Names journal ids of one queue, in order. Losing one loses nothing: the sweeper writes another."""
 
     ids: tuple[str, ...]
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What travels beside them for whoever watches: `traceparent` (W3C Trace Context), `attempt`. It may get lost."""
 
 
 class Lease(Protocol):

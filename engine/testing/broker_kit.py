@@ -26,7 +26,7 @@ class BrokerHouse(Protocol):
         ...
 
     async def look(self) -> None:
-        """Let so much time pass that the first broker has seen what the second published."""
+        """Let so much happen that each consumer has been given what it is going to get, from other processes too."""
         ...
 
 
@@ -48,7 +48,8 @@ def ids(leases: Sequence[Lease]) -> list[str]:
     return [lease.ticket.ids[0] for lease in leases]
 
 
-async def gives_nothing_more(waiting: "asyncio.Task[Lease]") -> bool:
+async def gives_nothing_more(waiting: "asyncio.Task[Lease]", house: BrokerHouse) -> bool:
+    await house.look()
     for _ in range(50):
         await asyncio.sleep(0)
     return not waiting.done()
@@ -84,7 +85,7 @@ class BrokerContract:
         async with leases_of(house.broker, prefetch=2) as leases:
             first, _second = await take(leases, 2)
             waiting = asyncio.ensure_future(anext(leases))
-            assert await gives_nothing_more(waiting)
+            assert await gives_nothing_more(waiting, house)
             await first.ack()
             async with asyncio.timeout(10):
                 assert ids([await waiting]) == ["c"]
@@ -116,24 +117,69 @@ class BrokerContract:
     async def test_a_lease_that_was_returned_no_longer_counts(self, house: BrokerHouse) -> None:
         await house.broker.declare(QUEUE)
         await house.broker.publish(QUEUE, tickets("a"))
-        async with leases_of(house.broker) as leases, leases_of(house.broker) as others:
-            (mine,) = await take(leases, 1)
-            await mine.return_()
-            (theirs,) = await take(others, 1)
-            await mine.ack()
+        async with leases_of(house.broker) as leases:
+            (once,) = await take(leases, 1)
+            await once.return_()
+            (again,) = await take(leases, 1)
+            await once.ack()
+            await once.return_()
             assert await house.broker.depth(QUEUE) == 1, "it is in other hands now"
-            await theirs.ack()
+            await again.ack()
             assert await house.broker.depth(QUEUE) == 0
 
-    async def test_a_consumer_that_ends_gives_back_what_it_holds(self, house: BrokerHouse) -> None:
+    async def test_a_lease_whose_consumer_has_ended_no_longer_counts(self, house: BrokerHouse) -> None:
         await house.broker.declare(QUEUE)
-        await house.broker.publish(QUEUE, tickets("a", "b"))
+        await house.broker.publish(QUEUE, tickets("a"))
         async with leases_of(house.broker) as leases:
-            await take(leases, 2)
+            (old,) = await take(leases, 1)
         async with leases_of(house.broker) as leases:
-            again = await take(leases, 2)
-        assert ids(again) == ["a", "b"]
-        assert all(lease.redelivered for lease in again)
+            (new,) = await take(leases, 1)
+            await old.ack()
+            assert await house.broker.depth(QUEUE) == 1, "it is in other hands now"
+            await new.ack()
+            assert await house.broker.depth(QUEUE) == 0
+
+    async def test_a_consumer_that_ends_gives_back_what_it_holds_before_what_came_later(
+        self, house: BrokerHouse
+    ) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets("a", "b", "c", "d"))
+        async with leases_of(house.broker, prefetch=3) as leases:
+            first, second, third = await take(leases, 3)
+            await second.ack()
+            await third.return_()
+        await house.broker.publish(QUEUE, tickets("e"))
+        async with leases_of(house.broker) as leases:
+            again = await take(leases, 4)
+        assert ids(again) == ["a", "c", "d", "e"]
+        assert [lease.redelivered for lease in again][:2] == [True, True]
+        assert first.ticket == again[0].ticket
+
+    async def test_what_watchers_need_travels_with_the_ticket(self, house: BrokerHouse) -> None:
+        headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "attempt": "2"}
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, [Ticket(("a",), headers), Ticket(("b",))])
+        async with leases_of(house.broker) as leases:
+            with_headers, without = await take(leases, 2)
+        assert dict(with_headers.ticket.headers) == headers
+        assert dict(without.ticket.headers) == {}
+
+    async def test_more_tickets_than_fit_into_one_go_keep_their_order(self, house: BrokerHouse) -> None:
+        names = [f"id-{number}" for number in range(450)]
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, tickets(*names))
+        assert await house.broker.depth(QUEUE) == len(names)
+        taken = []
+        async with leases_of(house.broker, prefetch=50) as leases:
+            for _ in names:
+                taken += await take(leases, 1)
+                await taken[-1].ack()
+        assert ids(taken) == names
+
+    async def test_publishing_no_tickets_changes_nothing(self, house: BrokerHouse) -> None:
+        await house.broker.declare(QUEUE)
+        await house.broker.publish(QUEUE, [])
+        assert await house.broker.depth(QUEUE) == 0
 
     async def test_unfinished_leases_come_back_after_close_and_open(self, house: BrokerHouse) -> None:
         await house.broker.declare(QUEUE)
