@@ -67,6 +67,8 @@ class _Queue:
 class EmbeddedLease:
     """`engine.contracts.broker.Lease`."""
 
+    after_gap = False
+
     def __init__(self, broker: "EmbeddedBroker", queue: _Queue, entry: _Entry) -> None:
         self._broker = broker
         self._queue = queue

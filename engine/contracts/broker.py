@@ -25,6 +25,11 @@ class Lease(Protocol):
         """It was in somebody's hands before."""
         ...
 
+    @property
+    def after_gap(self) -> bool:
+        """The broker was away just before it: tickets that came earlier may be lost, and only the journal knows."""
+        ...
+
     async def ack(self) -> None:
         """Done with: only after the outcome is in the journal (law 2)."""
         ...

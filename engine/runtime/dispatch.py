@@ -27,9 +27,9 @@ from engine.model.share import WHOLE, Share
 from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
 from engine.runtime.lanes import Lanes, Waiting
+from engine.runtime.outbox import TICKET_SIZE, in_flight
 from engine.runtime.parts import Part, Role
-from engine.runtime.sweeper import in_flight
-from engine.runtime.tools import TICKET_SIZE, Tools
+from engine.runtime.tools import Tools
 from engine.runtime.verdicts import Attempt, judge, unexpected
 
 P = ParamSpec("P")
@@ -85,11 +85,13 @@ class Dispatch:
         await self._read_journal()
         async with aclosing(self._tools.broker.consume(self._part.queue, _PREFETCH)) as leases:  # type: ignore[type-var]
             async for lease in leases:
+                if lease.after_gap:
+                    await self._read_journal()
                 await self._take_in(lease.ticket.ids, lease.ack)
 
     async def _read_journal(self) -> None:
         """First everything that was in flight before, oldest first: what an earlier run knew of the order (a lane that
-        did not fit, a delivery given back) is in the journal, not in the tickets."""
+        did not fit, a delivery given back, a ticket that was lost) is in the journal, not in the tickets."""
         room = asyncio.Semaphore(_PREFETCH)
 
         async def finished() -> None:
@@ -98,7 +100,7 @@ class Dispatch:
         after = ""
         while True:
             await room.acquire()
-            ids = await self._asked(in_flight, self._part, self._tools, after, TICKET_SIZE)
+            ids = await self._asked(in_flight, self._part, self._tools.journal.queries, after, TICKET_SIZE)
             if not ids:
                 return
             await self._take_in(ids, finished)

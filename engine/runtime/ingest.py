@@ -111,4 +111,4 @@ class Ingest:
                 work.setdefault(queue, []).append(receipt.id)
         self._tools.meters.add(self._plan.name, "received", len(receipts))
         self._tools.meters.add(self._plan.name, "duplicate", len(receipts) - fresh)
-        await self._tools.hand_on(work)
+        await self._tools.outbox.hand_on(work)

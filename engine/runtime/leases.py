@@ -38,7 +38,9 @@ class Held:
 
 
 class Leases(Protocol):
-    """Hands out parts of the work."""
+    """Hands out parts of the work. `shared`: with other engines."""
+
+    shared: bool
 
     def hold(self, name: str) -> AbstractAsyncContextManager[Held]:
         """Waits until the part is ours; gives it back at the end."""
@@ -56,6 +58,8 @@ class Leases(Protocol):
 class Alone:
     """One engine on its own journal: everything is its own."""
 
+    shared = False
+
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[Held]:
         yield Held(name, 0)
@@ -69,6 +73,8 @@ class Alone:
 
 class SharedLeases:
     """`Leases` among engines on one journal; `run` keeps them."""
+
+    shared = True
 
     def __init__(
         self, journal: Journal, clock: Clock, log: Log, holder: str, *, lease_seconds: float = LEASE_SECONDS

@@ -20,9 +20,9 @@ from engine.model.message import Message
 from engine.model.retry import RetryPolicy
 from engine.model.share import WHOLE, Share
 from engine.runtime import decide
+from engine.runtime.outbox import TICKET_SIZE, in_flight
 from engine.runtime.parts import Part, Role, work_of
-from engine.runtime.sweeper import in_flight, publish_in_flight
-from engine.runtime.tools import TICKET_SIZE, Tools
+from engine.runtime.tools import Tools
 
 _PREFETCH = 4
 _TRIES = 3  # of a step that failed in a way we do not know
@@ -41,7 +41,7 @@ class Process:
 
     async def run(self) -> None:
         """Raises NeedsOperator when a step asks for a person: the channel is paused then."""
-        if self._tools.partitions > 1:
+        if self._tools.leases.shared:
             await self._take_over()
         leases = self._tools.broker.consume(self._part.queue, _PREFETCH)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
@@ -53,9 +53,9 @@ class Process:
         published, then its messages."""
         for part in work_of(self._plan, self._tools.partitions):
             if part.role is Role.DISPATCH:
-                await publish_in_flight(part, self._tools)
+                await self._tools.outbox.fill(part)
         after = ""
-        while ids := await in_flight(self._part, self._tools, after, TICKET_SIZE):
+        while ids := await in_flight(self._part, self._tools.journal.queries, after, TICKET_SIZE):
             await self._until_done(_Found(Ticket(tuple(ids))))
             after = ids[-1]
 
@@ -83,12 +83,27 @@ class Process:
                 return
 
     async def _work(self, lease: Lease) -> None:
-        messages = await self._tools.journal.queries.pending(lease.ticket.ids)
-        if messages:
+        if self._tools.leases.shared:
+            await self._work_off(lease.ticket.ids)
+        else:
+            await self._work_on(lease.ticket.ids)
+        await lease.ack()
+
+    async def _work_off(self, ids: Sequence[str]) -> None:
+        """These, and first whatever of our share is older: its tickets may have been lost on the way here."""
+        newest = max(ids)
+        while found := await in_flight(self._part, self._tools.journal.queries, "", TICKET_SIZE):
+            due = [id_ for id_ in found if id_ <= newest]
+            await self._work_on(due)
+            if len(due) < TICKET_SIZE:
+                return
+
+    async def _work_on(self, ids: Sequence[str]) -> None:
+        if messages := await self._tools.journal.queries.pending(ids):
             outcomes, committed = await self._commit(messages)
             self._count(outcomes, committed)
-            await self._tools.hand_on(decide.ids_by_queue(self._plan, outcomes, committed, self._tools.partitions))
-        await lease.ack()
+            work = decide.ids_by_queue(self._plan, outcomes, committed, self._tools.partitions)
+            await self._tools.outbox.hand_on(work)
 
     async def _commit(self, messages: Sequence[Message]) -> tuple[Sequence[ProcessOutcome], Sequence[str]]:
         writer = self._tools.journal.writer
@@ -146,6 +161,7 @@ class _Found:
     """A ticket that came out of the journal; nobody else knows of it."""
 
     redelivered = True
+    after_gap = False
 
     def __init__(self, ticket: Ticket) -> None:
         self.ticket = ticket

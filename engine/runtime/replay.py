@@ -140,7 +140,7 @@ async def perform(tools: Tools, plan: ReplayPlan, reason: str | None = None) -> 
     await writer.add_operation(
         (new_id(), to_micros(tools.clock.now()), getpass.getuser(), "replay", reason, touched.decode())
     )
-    await tools.hand_on(work)
+    await tools.outbox.hand_on(work)
     return len(message_ids) + len(delivery_ids) + len(copies)
 
 

@@ -49,6 +49,7 @@ class Consumer:
         self._chance = chance
         self._channel: AbstractChannel | None = None
         self._session: Session | None = None
+        self._interrupted = False
 
     @property
     def unfinished(self) -> int:
@@ -64,6 +65,7 @@ class Consumer:
             if lease is not None:
                 return lease
             self._log.warning("consumer_interrupted", queue=self.queue)
+            self._interrupted = True
             await self.close()
 
     async def close(self) -> None:
@@ -97,7 +99,7 @@ class Consumer:
                 await channel.set_qos(self._prefetch)
                 await self._topology.declare_on(channel, self.queue)
                 raw = await channel.get_underlay_channel()
-                session = Session(self.queue, raw, self._log)
+                session = Session(self.queue, raw, self._log, after_gap=self._interrupted)
                 channel.close_callbacks.add(session.end)
                 raw.on_consumer_cancel_callbacks.add(session.end)
                 await raw.basic_consume(

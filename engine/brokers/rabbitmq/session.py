@@ -20,13 +20,14 @@ _ACK_SECONDS = 5.0
 class RabbitLease:
     """`engine.contracts.broker.Lease`. `tag` is its number on its channel: the order of the queue."""
 
-    __slots__ = ("_session", "redelivered", "tag", "ticket")
+    __slots__ = ("_session", "after_gap", "redelivered", "tag", "ticket")
 
-    def __init__(self, session: "Session", tag: int, ticket: Ticket, *, redelivered: bool) -> None:
+    def __init__(self, session: "Session", tag: int, ticket: Ticket, *, redelivered: bool, after_gap: bool) -> None:
         self._session = session
         self.tag = tag
         self.ticket = ticket
         self.redelivered = redelivered
+        self.after_gap = after_gap
 
     @property
     def held(self) -> bool:
@@ -47,7 +48,9 @@ class Session:
     tickets that were already delivered. When the channel closes, the broker puts everything back in its order.
     """
 
-    def __init__(self, queue: str, channel: aiormq.abc.AbstractChannel, log: Log) -> None:
+    def __init__(self, queue: str, channel: aiormq.abc.AbstractChannel, log: Log, *, after_gap: bool = False) -> None:
+        """`after_gap`: there was a session before, which was interrupted; the first lease says so."""
+        self._after_gap = after_gap
         self._queue = queue
         self._channel = channel
         self._log = log
@@ -68,7 +71,9 @@ class Session:
         if self._ended:
             return None
         tag, redelivered, ticket = heapq.heappop(self._waiting)
-        lease = self._held[tag] = RabbitLease(self, tag, ticket, redelivered=redelivered)
+        lease = RabbitLease(self, tag, ticket, redelivered=redelivered, after_gap=self._after_gap)
+        self._held[tag] = lease
+        self._after_gap = False
         return lease
 
     def end(self, *_: Any) -> None:
