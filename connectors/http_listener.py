@@ -144,6 +144,7 @@ class HttpListener:
     def __init__(self, settings: HttpListenerSettings, context: sdk.PluginContext) -> None:
         self._settings = settings
         self._log = context.log
+        self._shares_ports = context.shares_ports
         self._places = asyncio.Semaphore(settings.at_once)
         self._queue: asyncio.Queue[sdk.Arrival | None] = asyncio.Queue()
         self._patience: set[asyncio.Timeout] = set()
@@ -168,7 +169,9 @@ class HttpListener:
         server = web.Server(self._answer, access_log=None, logger=_SILENT, lingering_time=_LINGER_SECONDS)
         runner = web.ServerRunner(server, shutdown_timeout=_FLUSH_SECONDS)
         await runner.setup()
-        site = web.TCPSite(runner, self._settings.host, self._settings.port, ssl_context=tls)
+        site = web.TCPSite(
+            runner, self._settings.host, self._settings.port, ssl_context=tls, reuse_port=self._shares_ports or None
+        )
         try:
             await site.start()
         except OSError as error:
@@ -291,4 +294,6 @@ async def _invite(request: web.BaseRequest) -> None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-plugin = sdk.source("http_listener", HttpListener, settings=HttpListenerSettings, emits=sdk.Shape.JSON)
+plugin = sdk.source(
+    "http_listener", HttpListener, settings=HttpListenerSettings, emits=sdk.Shape.JSON, side_by_side=True
+)

@@ -39,10 +39,13 @@ class Acceptor:
         self._accepting: asyncio.Task[None] | None = None
         self._greetings: set[asyncio.Task[None]] = set()
 
-    async def open(self, host: str, port: int) -> int:
-        """Listen; the port. Raises NeedsOperator if this user may not, Unavailable if the port is taken."""
+    async def open(self, host: str, port: int, *, shared: bool = False) -> int:
+        """Listen; the port. `shared`: with other processes of this engine.
+
+        Raises NeedsOperator if this user may not, Unavailable if the port is taken.
+        """
         try:
-            self._socket = await _listening(host, port)
+            self._socket = await _listening(host, port, shared=shared)
         except OSError as error:
             raise _not_listening(error, host, port) from error
         self._socket.setblocking(False)
@@ -97,13 +100,13 @@ class Acceptor:
             raise
 
 
-async def _listening(host: str, port: int) -> socket.socket:
+async def _listening(host: str, port: int, *, shared: bool) -> socket.socket:
     found = await asyncio.get_running_loop().getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
     )
     family, _, _, _, address = found[0]
     both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+    return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=both, reuse_port=shared)
 
 
 def _not_listening(error: OSError, host: str, port: int) -> sdk.EngineError:

@@ -30,6 +30,7 @@ class MllpListener:
         self.settings = settings
         self.clock = context.clock
         self.log = context.log
+        self._shares_ports = context.shares_ports
         self.port = settings.port
         """The port that is listened on; known once `listening` is set, where the settings say 0."""
         self.listening = asyncio.Event()
@@ -135,7 +136,7 @@ class MllpListener:
         settings = self.settings
         tls = settings.tls.context() if settings.tls else None
         acceptor = Acceptor(self._invite, tls, settings.receive_within, self.clock, self.log)
-        self.port = await acceptor.open(settings.host, settings.port)
+        self.port = await acceptor.open(settings.host, settings.port, shared=self._shares_ports)
         self._acceptor = acceptor
         self._ticker = asyncio.create_task(self._tick())
         self.listening.set()

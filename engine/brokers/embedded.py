@@ -106,6 +106,8 @@ class EmbeddedLease:
 class EmbeddedBroker:
     """`engine.contracts.broker.Broker` beside the journal. Queues that this process declares are its own."""
 
+    trouble = None
+
     def __init__(self, store: TicketStore, reader: TicketReader, clock: Clock) -> None:
         self._store = store
         self._reader = reader

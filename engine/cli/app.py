@@ -100,6 +100,8 @@ app.add_typer(bench_app, name="bench")
 def bench_mllp(
     seconds: Annotated[float, typer.Option(help="For each number of connections.")] = 10.0,
     connections: Annotated[str, typer.Option(help="Numbers of connections, with commas.")] = "1,8,32",
+    shared: Annotated[bool, typer.Option("--shared", help="On private PostgreSQL and RabbitMQ servers.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the engine; with --shared.")] = 1,
 ) -> None:
     """MLLP in, durable journal, filter, transformer, HTTP out: messages per second and ACK times."""
     from engine.cli.bench import mllp
@@ -108,7 +110,7 @@ def bench_mllp(
         numbers = tuple(int(number) for number in connections.split(","))
     except ValueError:
         raise fail("--connections takes whole numbers with commas, such as 1,8,32", 2) from None
-    mllp.run(seconds, numbers)
+    mllp.run(seconds, numbers, shared=shared, workers=workers)
 
 
 @bench_app.command("parse")

@@ -44,7 +44,7 @@ def stop(channel: str, store: Store = DEFAULT_STORE) -> None:
     _ask(store, channel, "stopped")
 
 
-def _ask(store: object, channel: str, wanted: str) -> None:
+def _ask(store: str, channel: str, wanted: str) -> None:
     async def ask(tools: Tools) -> str | None:
         queries = tools.journal.queries
         statement = select(_c.actual).where(_c.channel == channel)
@@ -59,7 +59,7 @@ def _ask(store: object, channel: str, wanted: str) -> None:
             await tools.clock.sleep(0.2)
         return None
 
-    actual = with_tools(store, ask)  # type: ignore[arg-type]
+    actual = with_tools(store, ask)
     if actual is None:
         typer.echo(f"{channel} is to be {wanted}; no engine has followed yet (is one running on this store?)")
     else:

@@ -2,9 +2,10 @@
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, Store
-from engine.journal.migrate import current_and_newest, upgrade_sqlite
-from engine.journal.sqlite import sync_engine
+from engine.cli.opened import place_of
+from engine.cli.options import DEFAULT_STORE, Store, fail
+from engine.cli.prepare import upgrade as upgrade_place
+from engine.model.errors import EngineError
 
 app = typer.Typer(help="The store's tables.", no_args_is_help=True)
 
@@ -17,8 +18,9 @@ def db() -> None:
 @app.command()
 def upgrade(store: Store = DEFAULT_STORE) -> None:
     """Make the store if it is not there, and bring its tables to this engine's version."""
-    upgrade_sqlite(store)
-    engine = sync_engine(store)
-    current, _ = current_and_newest(engine)
-    engine.dispose()
-    typer.echo(f"{store} has the tables of version {current}")
+    place = place_of(store)
+    try:
+        current = upgrade_place(place)
+    except EngineError as error:
+        raise fail(str(error)) from None
+    typer.echo(f"{place} has the tables of version {current}")

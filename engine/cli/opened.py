@@ -3,21 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from engine.cli.compose import make_tools
 from engine.cli.options import fail
-from engine.model.errors import EngineError
+from engine.cli.place import EMBEDDED, Place
+from engine.model.errors import ConfigError, EngineError
 from engine.runtime.tools import Tools
 
 T = TypeVar("T")
 
 
+def place_of(journal: str, broker: str = EMBEDDED) -> Place:
+    """Ends the program with a sentence if the two cannot be used."""
+    try:
+        return Place(journal, broker)
+    except ConfigError as error:
+        raise fail(error.text) from None
+
+
 @asynccontextmanager
-async def opened(store: Path) -> AsyncIterator[Tools]:
-    """Tools on an existing store; tickets that are published go to the engine that runs on it."""
-    tools = make_tools(store)
+async def opened(place: Place) -> AsyncIterator[Tools]:
+    """Tools on an existing journal; tickets that are published go to the engine that runs on it."""
+    tools = make_tools(place)
     await tools.journal.open()
     try:
         yield tools
@@ -26,13 +34,14 @@ async def opened(store: Path) -> AsyncIterator[Tools]:
         await tools.journal.close()
 
 
-def with_tools(store: Path, work: Callable[[Tools], Awaitable[T]]) -> T:
-    """Run one verb's work on a store. Ends the program with a sentence if the store is not there or not usable."""
-    if not store.exists():
-        raise fail(f"there is no store at {store}; name it with --store, or start one with `islet run`")
+def with_tools(journal: str, work: Callable[[Tools], Awaitable[T]], broker: str = EMBEDDED) -> T:
+    """Run one verb's work. Ends the program with a sentence if the journal is not there or not usable."""
+    place = place_of(journal, broker)
+    if not place.shared and not place.file.exists():
+        raise fail(f"there is no store at {place}; name it with --store, or start one with `islet run`")
 
     async def go() -> T:
-        async with opened(store) as tools:
+        async with opened(place) as tools:
             return await work(tools)
 
     try:

@@ -16,10 +16,21 @@ Project = Annotated[
     ),
 ]
 Store = Annotated[
-    Path,
-    typer.Option("--store", "-s", envvar="ISLET_STORE", help="The journal's SQLite file.", dir_okay=False),
+    str,
+    typer.Option(
+        "--journal",
+        "--store",
+        "-s",
+        envvar=["ISLET_JOURNAL", "ISLET_STORE"],
+        help="The journal: a file (SQLite), or postgresql://user@host/database.",
+        show_envvar=True,
+    ),
 ]
-DEFAULT_STORE = Path("var/islet.db")
+DEFAULT_STORE = "var/islet.db"
+Broker = Annotated[
+    str,
+    typer.Option(envvar="ISLET_BROKER", help="`embedded`, or amqp://user@host/vhost (amqps:// for TLS)."),
+]
 
 
 def fail(text: str, code: int = 1) -> typer.Exit:

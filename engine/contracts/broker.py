@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from engine.model.errors import Unavailable
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -42,7 +44,15 @@ class Lease(Protocol):
 class Broker(Protocol):
     """Queues of tickets. Both implementations pass `engine.testing.broker_kit`."""
 
-    async def open(self) -> None: ...
+    @property
+    def trouble(self) -> Unavailable | None:
+        """Why it is of no use at the moment, as far as it is known."""
+        ...
+
+    async def open(self) -> None:
+        """A broker that is away does not fail this: then `trouble` says so until it is there. Raises NeedsOperator if
+        a person has to mend something."""
+        ...
 
     async def declare(self, queue: str) -> None:
         """Make sure the queue is there. Idempotent."""

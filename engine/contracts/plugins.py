@@ -43,6 +43,8 @@ class PluginContext:
     cursors: Cursors
     log: Log
     random: Callable[[], float]
+    shares_ports: bool = False
+    """Other processes of the same engine listen on the same ports: the system spreads connections over them."""
 
 
 class Arrival(msgspec.Struct):

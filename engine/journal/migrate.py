@@ -1,5 +1,7 @@
 """Bringing a store's tables up to date with alembic."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from alembic import command
@@ -7,7 +9,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.journal.errors import journal_error
 from engine.journal.postgres.journal import async_engine
 from engine.journal.sqlite import sync_engine
 from engine.shipped import shipped
@@ -52,21 +56,32 @@ def upgrade_sqlite(path: Path) -> None:
 
 
 async def upgrade_postgres(url: str, revision: str = "head") -> None:
-    """As `upgrade`, for a PostgreSQL database. Two engines that start together wait for each other."""
-    engine = async_engine(url)
-    try:
-        async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(727273)"))
-            await connection.run_sync(_upgrade_on, revision)
-    finally:
-        await engine.dispose()
+    """As `upgrade`, for a PostgreSQL database. Two engines that start together wait for each other.
+
+    Raises Unavailable.
+    """
+    async with _connection(url) as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(727273)"))
+        await connection.run_sync(_upgrade_on, revision)
 
 
 async def postgres_revisions(url: str) -> tuple[str | None, str | None]:
-    """As `current_and_newest`."""
+    """As `current_and_newest`. Raises Unavailable."""
+    async with _connection(url) as connection:
+        return await connection.run_sync(_revisions)
+
+
+@asynccontextmanager
+async def _connection(url: str) -> AsyncIterator[AsyncConnection]:
+    """A transaction in a database, and nothing left open after it."""
     engine = async_engine(url)
     try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_revisions)
+        async with engine.begin() as connection:
+            yield connection
+    except Exception as error:
+        raised = journal_error(error)
+        if raised is error:
+            raise
+        raise raised from None
     finally:
         await engine.dispose()

@@ -204,4 +204,5 @@ class Channel:
             cursors=JournalCursors(self._tools.journal, self.plan.name, held.fence if held else None),
             log=self._tools.log,
             random=self._tools.random,
+            shares_ports=self._tools.shares_ports,
         )

@@ -15,11 +15,13 @@ from typing import Protocol
 from engine.contracts.journal import Journal
 from engine.contracts.plugins import Log
 from engine.model.clock import Clock
-from engine.model.errors import Unavailable
+from engine.model.errors import NeedsOperator, Unavailable
 
 LEASE_SECONDS = 15.0
 _TURN_SECONDS = 1.0
 _RENEW_AFTER = 1 / 3  # of a lease's time
+_VERSION_MARK = "+"
+_PRESENT = "present/"
 
 
 class Held:
@@ -54,6 +56,14 @@ class Leases(Protocol):
         """Look after them until cancelled."""
         ...
 
+    async def join(self) -> None:
+        """Before anything is held. Raises NeedsOperator if engines with another configuration are at work."""
+        ...
+
+    async def leave(self) -> None:
+        """After everything is given back."""
+        ...
+
 
 class Alone:
     """One engine on its own journal: everything is its own."""
@@ -70,6 +80,12 @@ class Alone:
     async def run(self) -> None:
         """There is nothing to look after."""
 
+    async def join(self) -> None:
+        """There is nobody else."""
+
+    async def leave(self) -> None:
+        """There is nobody else."""
+
 
 class SharedLeases:
     """`Leases` among engines on one journal; `run` keeps them."""
@@ -77,12 +93,23 @@ class SharedLeases:
     shared = True
 
     def __init__(
-        self, journal: Journal, clock: Clock, log: Log, holder: str, *, lease_seconds: float = LEASE_SECONDS
+        self,
+        journal: Journal,
+        clock: Clock,
+        log: Log,
+        holder: str,
+        *,
+        version: str = "",
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
+        """`version` names the configuration; engines with different ones must not work on one journal."""
         self._journal = journal
         self._clock = clock
         self._log = log
-        self._holder = holder
+        self._holder = f"{holder}{_VERSION_MARK}{version}"
+        self._version = version
+        self._present = f"{_PRESENT}{self._holder}"
+        self._roles: set[str] = set()
         self._seconds = lease_seconds
         self._wanted: dict[str, asyncio.Future[Held]] = {}
         self._held: dict[str, Held] = {}
@@ -117,6 +144,33 @@ class SharedLeases:
                 self._all_lost()
             await self._clock.sleep(_TURN_SECONDS)
 
+    async def join(self) -> None:
+        """Say that we are here, then look who else is: of two that start together at least one sees the other.
+
+        An engine that died a moment ago counts until its lease has run out. Raises NeedsOperator, Unavailable.
+        """
+        await self._journal.writer.take_lease(self._present, self._holder, self._seconds)
+        end = self._clock.monotonic() + self._seconds + _TURN_SECONDS
+        while others := await self._others():
+            if self._clock.monotonic() >= end:
+                await self.leave()
+                raise NeedsOperator(
+                    f"engines with another configuration work on this journal ({', '.join(others)}; ours is "
+                    f"{self._version}): stop them first, or give this one the same channels, routes and partitions",
+                    code="configuration-differs",
+                )
+            await self._clock.sleep(_TURN_SECONDS)
+
+    async def leave(self) -> None:
+        """Others need not wait for our leases to run out. Raises Unavailable."""
+        for name in (self._present, *(f"here/{role}/{self._holder}" for role in self._roles)):
+            await self._journal.writer.drop_lease(name, self._holder)
+
+    async def _others(self) -> list[str]:
+        """The versions of configurations that are not ours."""
+        holders = await self._journal.queries.lease_holders(_PRESENT)
+        return sorted({version for holder in holders if (version := _version(holder)) != self._version})
+
     async def turn(self) -> None:
         """One look at all of it. Raises Unavailable."""
         now = self._clock.monotonic()
@@ -130,7 +184,9 @@ class SharedLeases:
         if now >= self._valid_until:
             self._all_lost()
         ours = set(await writer.renew_leases(self._holder, self._seconds))
-        for role in {_role(name) for name in (*self._wanted, *self._held)}:
+        await writer.take_lease(self._present, self._holder, self._seconds)
+        self._roles |= {_role(name) for name in (*self._wanted, *self._held)}
+        for role in self._roles:
             await writer.take_lease(f"here/{role}/{self._holder}", self._holder, self._seconds)
         self._renewed_at, self._valid_until = now, now + self._seconds
         for name, held in tuple(self._held.items()):
@@ -180,6 +236,10 @@ class SharedLeases:
         self._held.pop(held.name, None)
         held.lost.set()
         self._log.error("part_lost", part=held.name)
+
+
+def _version(holder: str) -> str:
+    return holder.rpartition(_VERSION_MARK)[2]
 
 
 def _role(name: str) -> str:

@@ -129,7 +129,7 @@ async def perform(tools: Tools, plan: ReplayPlan, reason: str | None = None) -> 
     copies = [await _copy(tools, row["id"]) for row in plan.again]
     if copies:
         await writer.accept(copies)
-    work: dict[str, list[str]] = {}  # queues of an engine that is alone; others find it in the journal by themselves
+    work: dict[str, list[str]] = {}  # for an engine that is alone; engines that share look for operations themselves
     for row in plan.release_messages:
         work.setdefault(process_queue(row["channel"]), []).append(row["id"])
     for row in plan.release_deliveries:
@@ -140,7 +140,8 @@ async def perform(tools: Tools, plan: ReplayPlan, reason: str | None = None) -> 
     await writer.add_operation(
         (new_id(), to_micros(tools.clock.now()), getpass.getuser(), "replay", reason, touched.decode())
     )
-    await tools.outbox.hand_on(work)
+    if not tools.leases.shared:
+        await tools.outbox.hand_on(work)
     return len(message_ids) + len(delivery_ids) + len(copies)
 
 

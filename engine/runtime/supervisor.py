@@ -2,8 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
-from engine.config.plan import Configuration
+from sqlalchemy import func, select
+
+from engine.config.plan import ChannelPlan, Configuration
+from engine.journal import tables
 from engine.model.errors import Unavailable
 from engine.runtime.channel import Channel, ChannelState
 from engine.runtime.parts import work_of
@@ -22,22 +26,34 @@ class Supervisor:
             name: Channel(plan, tools) for name, plan in configuration.channels.items()
         }
         self.tools = tools
+        self.started = False
+        self.trouble: Unavailable | None = None
+        """Why the last look at the journal failed."""
         self._stop = asyncio.Event()
+        self._operation: str | None = None
         self._leases: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open journal and broker, find what a crash left, start the channels: destinations first, doors last."""
+        """Open journal and broker, find what a crash left, start the channels: destinations first, doors last.
+
+        Waits for as long as the broker is away. Raises NeedsOperator if a person has to mend something first,
+        Unavailable if the journal is away.
+        """
         tools = self.tools
         await tools.journal.open()
-        await tools.broker.open()
+        await tools.leases.join()
+        self._leases = asyncio.create_task(tools.leases.run(), name="leases")
+        await self._open_broker()
         plans = [channel.plan for channel in self.channels.values()]
         for plan in plans:
-            for part in work_of(plan, tools.partitions):
+            parts = work_of(plan, tools.partitions)
+            tools.outbox.serve(parts)
+            for part in parts:
                 await tools.broker.declare(part.queue)
-        self._leases = asyncio.create_task(tools.leases.run(), name="leases")
         recovered = await sweep(plans, tools, every_queue=True)
         if recovered:
             tools.log.info("recovered", count=recovered)
+        self._operation = await self._newest_operation()
         wanted = await tools.journal.queries.channel_commands()
         for name, channel in self.channels.items():
             if wanted.get(name) != ChannelState.STOPPED:
@@ -46,7 +62,13 @@ class Supervisor:
             if wanted.get(name, ChannelState.RUNNING) == ChannelState.RUNNING:
                 channel.take()
             await self._report(channel)
+        self.started = True
         tools.log.info("engine_started", count=len(self.channels))
+
+    async def _open_broker(self) -> None:
+        await self.tools.broker.open()
+        while self.tools.broker.trouble:
+            await self.tools.clock.sleep(_LOOK_SECONDS)
 
     async def run(self) -> None:
         """Until `stop`: look after channels and commands twice a second."""
@@ -54,13 +76,13 @@ class Supervisor:
         while not self._stop.is_set():
             try:
                 await self._look()
-                looks += 1
-                if looks % _SWEEP_EVERY == 0:
-                    await sweep(
-                        [c.plan for c in self.channels.values() if c.state is not ChannelState.STOPPED], self.tools
-                    )
+                self.trouble = None
             except Unavailable as error:
+                self.trouble = error
                 self.tools.log.warning("journal_unavailable", code=error.code)
+            looks += 1
+            if looks % _SWEEP_EVERY == 0:
+                await self._sweep()
             sleeping = asyncio.create_task(self.tools.clock.sleep(_LOOK_SECONDS))
             stopping = asyncio.create_task(self._stop.wait())
             await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,6 +105,8 @@ class Supervisor:
         if self._leases is not None:
             self._leases.cancel()
             await asyncio.gather(self._leases, return_exceptions=True)
+            with suppress(Unavailable):  # then they run out
+                await self.tools.leases.leave()
         await self.tools.broker.close()
         await self.tools.journal.close()
         self.tools.log.info("engine_stopped")
@@ -98,6 +122,31 @@ class Supervisor:
                 await self._report(channel)
             elif name in wanted and wanted[name] != channel.state:
                 await self._follow(channel, ChannelState(wanted[name]))
+        await self.tools.outbox.catch_up()
+        await self._after_operations()
+
+    async def _sweep(self, *, every_queue: bool = False) -> bool:
+        """False if journal or broker are away."""
+        try:
+            await sweep(self._at_work(), self.tools, every_queue=every_queue)
+        except Unavailable as error:
+            self.tools.log.warning("sweep_failed", code=error.code)
+            return False
+        return True
+
+    async def _after_operations(self) -> None:
+        """Somebody has put messages back on the road: engines that share a journal look for them themselves."""
+        if not self.tools.leases.shared or (newest := await self._newest_operation()) == self._operation:
+            return
+        if await self._sweep(every_queue=True):
+            self._operation = newest
+
+    async def _newest_operation(self) -> str | None:
+        newest = (await self.tools.journal.queries.all(select(func.max(tables.operation.c.id))))[0][0]
+        return None if newest is None else str(newest)
+
+    def _at_work(self) -> list[ChannelPlan]:
+        return [channel.plan for channel in self.channels.values() if channel.state is not ChannelState.STOPPED]
 
     async def _follow(self, channel: Channel, wanted: ChannelState) -> None:
         if wanted is ChannelState.STOPPED:

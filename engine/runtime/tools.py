@@ -27,7 +27,7 @@ class Tools:
     partitions: int = 1
     """Shares that a channel's work is cut into; the same in every engine on one journal."""
     roles: frozenset[Role] = ALL_ROLES
-
+    shares_ports: bool = False
     outbox: Outbox = field(init=False)
 
     def __post_init__(self) -> None:

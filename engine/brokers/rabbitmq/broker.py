@@ -43,17 +43,13 @@ class RabbitBroker:
         pass_on_warnings(log)
 
     @property
-    def ready(self) -> bool:
-        """Connected, and nothing known that keeps tickets from being published."""
-        return self._work.up and self._out.up and self._publisher.trouble is None
-
-    @property
     def trouble(self) -> Unavailable | None:
-        """Why it is not ready, as far as it is known."""
-        return self._publisher.trouble or self._work.trouble
+        if known := self._publisher.trouble or self._work.trouble:
+            return known
+        return None if self._work.up and self._out.up else trouble("broker-away")
 
     async def open(self) -> None:
-        """Returns when connected, or after the time limit: then it goes on connecting, and `ready` says when it is.
+        """Returns when connected, or after the time limit: then it goes on connecting.
 
         Raises NeedsOperator when the broker answers and a person has to mend something (sign-in, TLS), ConfigError
         when a certificate file cannot be read.

@@ -9,8 +9,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 _CHANNEL = """\
@@ -28,13 +28,45 @@ destinations:
 """
 
 
-def run(seconds: float, connections: Sequence[int]) -> list[dict[str, float]]:
-    """Measure for each number of connections, on a fresh store each; prints a table row each as it comes."""
+def run(
+    seconds: float, connections: Sequence[int], *, shared: bool = False, workers: int = 1
+) -> list[dict[str, float]]:
+    """Measure for each number of connections, on a fresh store each; prints a table row each as it comes.
+
+    `shared`: PostgreSQL and RabbitMQ instead of the embedded default, servers of our own in a temporary folder.
+    """
+    with ExitStack() as around:
+        place = around.enter_context(_servers()) if shared else _file
+        return _run(seconds, connections, place, workers)
+
+
+Place = Callable[[Path], list[str]]
+"""Arguments of `islet run` that name a fresh journal, and the broker."""
+
+
+def _file(folder: Path) -> list[str]:
+    return ["--store", str(folder / "bench.db")]
+
+
+@contextmanager
+def _servers() -> Iterator[Place]:
+    from engine.testing.services import PrivatePostgres, PrivateRabbitMq
+
+    with tempfile.TemporaryDirectory(prefix="islet-bench-") as folder:
+        Path(folder).chmod(0o755)  # the servers run under accounts of their own
+        homes = [Path(folder) / name for name in ("postgres", "rabbitmq")]
+        for home in homes:
+            home.mkdir()
+        with PrivatePostgres(homes[0]) as postgres, PrivateRabbitMq(homes[1]) as rabbitmq:
+            yield lambda _: ["--journal", postgres.new_database(), "--broker", rabbitmq.new_vhost()]
+
+
+def _run(seconds: float, connections: Sequence[int], place: Place, workers: int) -> list[dict[str, float]]:
     print("connections  ACKed/s  end to end/s  ACK p50 ms   p95   p99   engine CPU µs/message   memory MiB", flush=True)
     results = []
     for number in connections:
         with tempfile.TemporaryDirectory(prefix="islet-bench-") as folder, _sink() as sink:
-            result = _measure(Path(folder), sink, number, seconds)
+            result = _measure(Path(folder), sink, number, seconds, [*place(Path(folder)), "--workers", str(workers)])
         results.append(result)
         print(
             f"{number:>11}  {result['acked_per_second']:>7.0f}  {result['end_to_end_per_second']:>12.0f}  "
@@ -45,12 +77,12 @@ def run(seconds: float, connections: Sequence[int]) -> list[dict[str, float]]:
     return results
 
 
-def _measure(folder: Path, sink: int, connections: int, seconds: float) -> dict[str, float]:
+def _measure(folder: Path, sink: int, connections: int, seconds: float, options: Sequence[str]) -> dict[str, float]:
     port = _free_port()
     (folder / "channels").mkdir()
     (folder / "channels" / "bench.yaml").write_text(_CHANNEL.format(port=port, sink=sink))
     (folder / "routes.yaml").write_text("routes: {}\n")
-    with _engine(folder, port) as engine:
+    with _engine(folder, port, options) as engine:
         _load(port, 4, 1.0, "W")  # warm up: imports, connections, caches
         _drained(sink, None)
         before, start, used = _count(sink), time.perf_counter(), _cpu_seconds(engine)
@@ -81,9 +113,9 @@ def _sink() -> Iterator[int]:
 
 
 @contextmanager
-def _engine(folder: Path, port: int) -> Iterator[int]:
+def _engine(folder: Path, port: int, options: Sequence[str]) -> Iterator[int]:
     log = (folder / "engine.log").open("w")
-    command = [sys.executable, "-m", "engine", "run", "--project", str(folder), "--store", str(folder / "bench.db")]
+    command = [sys.executable, "-m", "engine", "run", "--project", str(folder), *options]
     process = subprocess.Popen(command, stderr=log)
     try:
         _until_listening(port, process)
@@ -131,19 +163,31 @@ def _count(sink: int) -> int:
 
 
 def _cpu_seconds(process: int) -> float:
-    """User and system time of all its threads, from /proc; 0 where there is none."""
+    """User and system time of all its threads and workers, from /proc; 0 where there is none."""
+    return sum(_ticks(one) for one in (process, *_children(process))) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(process: int) -> int:
     stat = Path(f"/proc/{process}/stat")
     if not stat.exists():
-        return 0.0
+        return 0
     fields = stat.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) + int(fields[12])
+
+
+def _children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    return [int(number) for number in listed.read_text().split()] if listed.exists() else []
 
 
 def _memory_mib(process: int) -> float:
-    """Resident memory, from /proc; 0 where there is none."""
-    status = Path(f"/proc/{process}/status")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) / 1024 if found else 0.0
+    """Resident memory of it and its workers, from /proc; 0 where there is none."""
+    kib = 0
+    for one in (process, *_children(process)):
+        status = Path(f"/proc/{one}/status")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.exists() else None
+        kib += int(found[1]) if found else 0
+    return kib / 1024
 
 
 def _free_port() -> int:

@@ -17,6 +17,7 @@ from engine.cli.demo.live import line, watch
 from engine.cli.demo.play import all_fetched, play
 from engine.cli.demo.project import write_project, write_secrets
 from engine.cli.demo.world import World, world
+from engine.cli.place import Place
 from engine.cli.show import console
 from engine.config.plan import Configuration
 from engine.journal.lock import own_store
@@ -107,7 +108,7 @@ async def _engine(folder: Path, around: World) -> AsyncIterator[Supervisor]:
                 structlog.processors.JSONRenderer(),
             ],
         )
-        supervisor = Supervisor(configuration, make_tools(store, log=logger))
+        supervisor = Supervisor(configuration, make_tools(Place(str(store)), log=logger))
         await supervisor.start()
         await _link_patients(supervisor.tools, around)
         running = asyncio.create_task(supervisor.run())
