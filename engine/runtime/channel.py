@@ -182,14 +182,14 @@ class Channel:
                 else:
                     await at_work.idle()
 
-    async def _run_part(self, part: Part, _held: Held) -> None:
+    async def _run_part(self, part: Part, held: Held) -> None:
         worker: Process | Dispatch
         if part.destination is None:
-            worker = Process(self.plan, self._tools, part.share)
+            worker = Process(self.plan, self._tools, part.share, held.valid)
         else:
             bound = part.destination.bound
             destination = bound.plugin.implementation(bound.settings, self._context(bound.name))
-            worker = Dispatch(self.plan.name, part.destination, destination, self._tools, part.share)
+            worker = Dispatch(self.plan.name, part.destination, destination, self._tools, part.share, held.valid)
         self._at_work[part.name] = worker
         try:
             await worker.run()

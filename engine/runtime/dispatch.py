@@ -43,8 +43,16 @@ class Dispatch:
     """Works through a share of one destination's deliveries until stopped."""
 
     def __init__(
-        self, channel: str, plan: DestinationPlan, destination: Destination, tools: Tools, share: Share = WHOLE
+        self,
+        channel: str,
+        plan: DestinationPlan,
+        destination: Destination,
+        tools: Tools,
+        share: Share = WHOLE,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may_send`: is the share still ours? If not, nothing more is sent; the lease's keeper ends this soon."""
+        self._may_send = may_send
         self._channel = channel
         self._part = Part(Role.DISPATCH, channel, plan, share)
         self._plan = plan
@@ -139,7 +147,9 @@ class Dispatch:
         while not self._stopping:
             await self._slots.acquire()
             batch = await self._next(most)
-            if batch:
+            if not self._may_send():
+                self.stop()
+            elif batch:
                 sends.create_task(self._deliver(batch))
 
     async def _next(self, most: int) -> list[Waiting]:

@@ -7,7 +7,7 @@ monotonic clock here and with the database's clock there, so that a clock that j
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import ceil
 from typing import Protocol
@@ -27,9 +27,12 @@ _PRESENT = "present/"
 class Held:
     """A part in this engine's hands. `asked_back`: finish what is in hand and let go. `lost`: stop at once."""
 
-    def __init__(self, name: str, token: int) -> None:
+    def __init__(self, name: str, token: int, valid: Callable[[], bool] = lambda: True) -> None:
+        """`valid`: surely still ours? Asked before each effect: a process that was stopped for a while does not know
+        yet that it has lost its parts."""
         self.name = name
         self.token = token
+        self.valid = valid
         self.asked_back = asyncio.Event()
         self.lost = asyncio.Event()
 
@@ -140,7 +143,7 @@ class SharedLeases:
                 await self.turn()
             except Unavailable as error:
                 self._log.warning("leases_wait", code=error.code)
-            if self._clock.monotonic() >= self._valid_until:
+            if not self._valid():
                 self._all_lost()
             await self._clock.sleep(_TURN_SECONDS)
 
@@ -216,7 +219,7 @@ class SharedLeases:
             await self._give_back(name)
             return
         self._journal.forget()  # somebody else may have worked on it
-        held = self._held[name] = Held(name, token)
+        held = self._held[name] = Held(name, token, self._valid)
         future.set_result(held)
         self._log.info("part_taken", part=name)
 
@@ -227,6 +230,9 @@ class SharedLeases:
             self._log.warning("leases_wait", code=error.code)
         else:
             self._log.info("part_given_back", part=name)
+
+    def _valid(self) -> bool:
+        return self._clock.monotonic() < self._valid_until
 
     def _all_lost(self) -> None:
         for held in tuple(self._held.values()):

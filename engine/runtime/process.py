@@ -8,7 +8,7 @@ acknowledged only after the commit (law 2); a step that cannot go on now is trie
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from engine.config.plan import ChannelPlan
@@ -32,7 +32,11 @@ _AWAY = RetryPolicy(first_wait_seconds=0.5, longest_wait_seconds=30.0)
 class Process:
     """Works through a share of one channel's messages until stopped."""
 
-    def __init__(self, plan: ChannelPlan, tools: Tools, share: Share = WHOLE) -> None:
+    def __init__(
+        self, plan: ChannelPlan, tools: Tools, share: Share = WHOLE, may_work: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`may_work`: is the share still ours? If not, nothing more is begun; the lease's keeper ends this soon."""
+        self._may_work = may_work
         self._plan = plan
         self._tools = tools
         self._part = Part(Role.PROCESS, plan.name, None, share)
@@ -83,6 +87,8 @@ class Process:
                 return
 
     async def _work(self, lease: Lease) -> None:
+        if not self._may_work():
+            raise Unavailable("another engine may have this part of the work now", code="part-lost")
         if self._tools.leases.shared:
             await self._work_off(lease.ticket.ids)
         else:

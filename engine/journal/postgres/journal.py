@@ -17,6 +17,12 @@ from engine.model.message import Message
 _CONNECT_SECONDS = 10.0
 _STATEMENT_SECONDS = 60.0
 _SESSIONS = 8
+_SERVER_SETTINGS = {
+    "application_name": "islet",
+    "jit": "off",
+    # An engine that sleeps in the middle of a transaction must not keep the others from its rows.
+    "idle_in_transaction_session_timeout": "20s",
+}
 
 
 class PostgresJournal:
@@ -49,7 +55,7 @@ class PostgresJournal:
             max_size=4,
             timeout=_CONNECT_SECONDS,
             command_timeout=_STATEMENT_SECONDS,
-            server_settings={"application_name": "islet", "jit": "off"},
+            server_settings=_SERVER_SETTINGS,
         )
         await self._pool
         self._commits.open()
@@ -81,6 +87,6 @@ def async_engine(url: str) -> AsyncEngine:
         connect_args={
             "timeout": _CONNECT_SECONDS,
             "command_timeout": _STATEMENT_SECONDS,
-            "server_settings": {"application_name": "islet", "jit": "off"},
+            "server_settings": _SERVER_SETTINGS,
         },
     )
