@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import audit, channel, db, messages, patients, replay, run
+from engine.cli import audit, channel, db, messages, patients, queue, replay, run
 from engine.cli.options import Project, fail
 
 app = typer.Typer(
@@ -73,6 +73,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(channel.app, name="channel")
 app.add_typer(audit.app, name="audit")
 app.add_typer(patients.app, name="patients")
+app.add_typer(queue.app, name="queue")
 app.add_typer(db.app, name="db")
 
 new_app = typer.Typer(help="Start something new from a template that runs.", no_args_is_help=True)

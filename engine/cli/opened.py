@@ -1,8 +1,7 @@
 """A store opened for one verb: journal and broker, closed again afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from engine.cli.compose import make_tools
@@ -15,34 +14,38 @@ T = TypeVar("T")
 
 
 def place_of(journal: str, broker: str = EMBEDDED) -> Place:
-    """Ends the program with a sentence if the two cannot be used."""
+    """Ends the program with a sentence if the two cannot be used together."""
     try:
         return Place(journal, broker)
     except ConfigError as error:
         raise fail(error.text) from None
 
 
-@asynccontextmanager
-async def opened(place: Place) -> AsyncIterator[Tools]:
-    """Tools on an existing journal; tickets that are published go to the engine that runs on it."""
-    tools = make_tools(place)
-    await tools.journal.open()
-    try:
-        yield tools
-    finally:
-        await tools.broker.close()
-        await tools.journal.close()
+def with_tools(journal: str, work: Callable[[Tools], Awaitable[T]]) -> T:
+    """Run one verb's work. Ends the program with a sentence if the journal is not there or not usable.
 
-
-def with_tools(journal: str, work: Callable[[Tools], Awaitable[T]], broker: str = EMBEDDED) -> T:
-    """Run one verb's work. Ends the program with a sentence if the journal is not there or not usable."""
-    place = place_of(journal, broker)
+    Tickets that are published go to the engine that runs on a file; engines that share look for work themselves.
+    """
+    place = place_of(journal)
     if not place.shared and not place.file.exists():
         raise fail(f"there is no store at {place}; name it with --store, or start one with `islet run`")
+    tools = make_tools(place)
+    return run_with(tools, lambda: work(tools), open_broker=False)
+
+
+def run_with(tools: Tools, work: Callable[[], Awaitable[T]], *, open_broker: bool = True) -> T:
+    """Run work on a journal and perhaps its broker, opened before and closed after. Ends the program with a sentence
+    if one of them is not usable."""
 
     async def go() -> T:
-        async with opened(place) as tools:
-            return await work(tools)
+        await tools.journal.open()
+        try:
+            if open_broker:
+                await tools.broker.open()
+            return await work()
+        finally:
+            await tools.broker.close()
+            await tools.journal.close()
 
     try:
         return asyncio.run(go())

@@ -18,10 +18,10 @@ from engine.cli.opened import place_of
 from engine.cli.options import DEFAULT_STORE, Broker, Project, Store, fail
 from engine.cli.place import EMBEDDED, Place
 from engine.cli.prepare import prepare_file, prepare_shared
-from engine.cli.workers import Workers
+from engine.cli.workers import CANNOT_RUN, Workers
 from engine.config.plan import Configuration
 from engine.journal.lock import StoreInUse, own_store
-from engine.model.errors import EngineError
+from engine.model.errors import EngineError, Unavailable
 from engine.observability.health import Health, serving
 from engine.observability.logging import configure, logger
 from engine.runtime.parts import Role
@@ -96,8 +96,10 @@ def _run(run: _Run) -> None:
                 uvloop_run(serve(run))
     except StoreInUse as error:
         raise fail(str(error)) from None
+    except Unavailable as error:
+        raise fail(str(error)) from None
     except EngineError as error:
-        raise fail(str(error), 2) from None
+        raise fail(str(error), CANNOT_RUN) from None
 
 
 async def serve(run: _Run) -> None:

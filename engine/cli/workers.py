@@ -13,7 +13,7 @@ from engine.model.retry import RetryPolicy
 _RESTART = RetryPolicy(first_wait_seconds=0.5, longest_wait_seconds=30.0)
 _STEADY_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
-_NOT_AGAIN = 2
+CANNOT_RUN = 2
 """Exit code of a worker that cannot run as it is configured; starting it again would not help."""
 
 
@@ -34,12 +34,12 @@ class Workers:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._stop)
         code = 0
-        while not self._stopping and code != _NOT_AGAIN:
+        while not self._stopping and code != CANNOT_RUN:
             self._start_due()
             time.sleep(_LOOK_SECONDS)
             code = self._look()
         self._end(grace_seconds)
-        return 1 if code == _NOT_AGAIN else 0
+        return 1 if code == CANNOT_RUN else 0
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import BigInteger, ColumnElement, Table, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.contracts.journal import PendingDelivery
@@ -85,6 +85,13 @@ def _of(shard: ColumnElement[int], share: Share) -> list[ColumnElement[bool]]:
     return [shard % share.of == share.number] if share.of > 1 else []
 
 
+def _now(dialect: str) -> ColumnElement[int]:
+    """By the database's clock, where several machines share it."""
+    if dialect == "postgresql":
+        return cast(func.extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+    return literal(to_micros(datetime.now(UTC)))
+
+
 class JournalQueries:
     """`engine.contracts.journal.Queries` over SQLAlchemy; nothing here writes."""
 
@@ -158,8 +165,8 @@ class JournalQueries:
 
     async def lease_holders(self, prefix: str) -> Sequence[str]:
         c = tables.lease.c
-        now = to_micros(datetime.now(UTC))
-        rows = await self.all(select(c.holder).where(c.name.startswith(prefix, autoescape=True), c.until > now))
+        valid = c.until > _now(self._engine.dialect.name)
+        rows = await self.all(select(c.holder).where(c.name.startswith(prefix, autoescape=True), valid))
         return [row[0] for row in rows]
 
     async def cursor(self, channel: str, name: str) -> str | None:

@@ -1,8 +1,10 @@
 """The supervisor: starts the channels, follows what operators ask for, stops everything in order."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import func, select
 
@@ -13,6 +15,8 @@ from engine.runtime.channel import Channel, ChannelState
 from engine.runtime.parts import work_of
 from engine.runtime.sweeper import sweep
 from engine.runtime.tools import Tools
+
+T = TypeVar("T")
 
 _LOOK_SECONDS = 0.5
 _SWEEP_EVERY = 60  # looks
@@ -41,7 +45,7 @@ class Supervisor:
         """
         tools = self.tools
         await tools.journal.open()
-        await tools.leases.join()
+        await self._patiently(tools.leases.join)
         self._leases = asyncio.create_task(tools.leases.run(), name="leases")
         await self._open_broker()
         plans = [channel.plan for channel in self.channels.values()]
@@ -50,20 +54,35 @@ class Supervisor:
             tools.outbox.serve(parts)
             for part in parts:
                 await tools.broker.declare(part.queue)
-        recovered = await sweep(plans, tools, every_queue=True)
+        recovered = await self._patiently(lambda: sweep(plans, tools, every_queue=True))
         if recovered:
             tools.log.info("recovered", count=recovered)
-        self._operation = await self._newest_operation()
-        wanted = await tools.journal.queries.channel_commands()
+        self._operation = await self._patiently(self._newest_operation)
+        wanted = await self._patiently(tools.journal.queries.channel_commands)
         for name, channel in self.channels.items():
             if wanted.get(name) != ChannelState.STOPPED:
                 channel.work()
         for name, channel in self.channels.items():
             if wanted.get(name, ChannelState.RUNNING) == ChannelState.RUNNING:
                 channel.take()
-            await self._report(channel)
+            await self._patiently(partial(self._report, channel))
         self.started = True
         tools.log.info("engine_started", count=len(self.channels))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Until a shared journal answers. One of our own that cannot be used is the operator's to see at once."""
+        while True:
+            try:
+                answer = await ask()
+            except Unavailable as error:
+                if not self.tools.leases.shared:
+                    raise
+                self.trouble = error
+                self.tools.log.warning("journal_unavailable", code=error.code)
+                await self.tools.clock.sleep(_LOOK_SECONDS)
+            else:
+                self.trouble = None
+                return answer
 
     async def _open_broker(self) -> None:
         await self.tools.broker.open()

@@ -189,6 +189,9 @@ class GatedJournal:
     async def open(self) -> None:
         await self._inner.open()
 
+    def forget(self) -> None:
+        self._inner.forget()
+
     async def close(self) -> None:
         await self._inner.close()
 

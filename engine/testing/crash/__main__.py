@@ -1,4 +1,4 @@
-"""`python -m engine.testing.crash`: a long run on private servers. Prints its seed; exit code 1 if anything is wrong."""
+"""`python -m engine.testing.crash`: a long run on private servers. Prints its seed; exit code 1: something is wrong."""
 
 import argparse
 import asyncio

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aio_pika
 import asyncpg
 
 from engine.journal.postgres import PostgresJournal
@@ -124,9 +125,12 @@ class Cluster:
         listed = await asyncio.to_thread(
             self.rabbitmq.control, "list_queues", "-p", vhost, "name", "--no-table-headers"
         )
-        for name in listed.splitlines():
-            await asyncio.to_thread(self.rabbitmq.control, "delete_queue", "-p", vhost, name)
-        return len(listed.splitlines())
+        names = listed.splitlines()
+        connection = await aio_pika.connect(self._broker, timeout=10)
+        async with connection, connection.channel() as channel:
+            for name in names:
+                await channel.queue_delete(name)
+        return len(names)
 
     async def drained(self, limit_seconds: float) -> Books:
         """The books, once nothing is in flight any more, or as they are after `limit_seconds`."""

@@ -83,6 +83,10 @@ class PrivatePostgres:
             raise RuntimeError(done.stderr.strip())
         return done.stdout.strip()
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def start(self) -> None:
         """Start, or start again on the same data and port."""
         self._process.start(self._ready)

@@ -73,6 +73,10 @@ class PrivateRabbitMq:
             raise RuntimeError(f"this server was made with {_VHOSTS} virtual hosts, and all of them are used")
         return f"amqp://{_USER}:{self._password}@127.0.0.1:{self.port}/test-{number}"
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def start(self) -> None:
         """Start, or start again on the same data and port."""
         self._process.start(self._ready)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from engine.contracts.journal import Journal
-from engine.model.errors import Unavailable
+from engine.model.errors import NeedsOperator, Unavailable
 from engine.runtime.leases import Alone, Held, SharedLeases
 from engine.testing.fakes import ManualClock, MemoryLog
 
@@ -194,3 +194,36 @@ async def test_a_wall_clock_that_jumps_changes_nothing(world: World, monkeypatch
     monkeypatch.setattr(ManualClock, "now", lambda _self: pytest.fail("leases look at no wall clock"))
     await world.turns(3)
     assert sorted(first.has) == PARTS
+
+
+async def test_an_engine_with_another_configuration_is_refused_while_others_work() -> None:
+    clock = ManualClock()
+    store = Store(clock)
+    first, other = (
+        SharedLeases(cast(Journal, store), clock, MemoryLog(), name, version=version, lease_seconds=15)
+        for name, version in (("a", "1111"), ("b", "2222"))
+    )
+    await first.join()
+    joining = asyncio.create_task(other.join())
+    while not joining.done():
+        await first.turn()
+        await clock.advance(1)
+    with pytest.raises(NeedsOperator, match="1111; ours is 2222"):
+        joining.result()
+    await first.leave()
+    await other.join()
+
+
+async def test_an_engine_that_died_with_another_configuration_counts_only_until_its_lease_runs_out() -> None:
+    clock = ManualClock()
+    store = Store(clock)
+    dead, other = (
+        SharedLeases(cast(Journal, store), clock, MemoryLog(), name, version=version, lease_seconds=15)
+        for name, version in (("a", "1111"), ("b", "2222"))
+    )
+    await dead.join()
+    joining = asyncio.create_task(other.join())
+    for _ in range(17):
+        await clock.advance(1)
+    async with asyncio.timeout(10):
+        await joining
