@@ -185,4 +185,4 @@ class HttpSender:
             self._client = None
 
 
-plugin = sdk.destination("http_sender", HttpSender, settings=HttpSenderSettings)
+plugin = sdk.destination("http_sender", HttpSender, settings=HttpSenderSettings, side_by_side=True)

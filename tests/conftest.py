@@ -5,7 +5,9 @@ may be emptied). Where there is no server the tests that need one are skipped an
 """
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,12 @@ import pytest
 from engine.testing.services import NotHere, PrivatePostgres, PrivateRabbitMq
 
 
-def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """Servers run under an account of their own, which must be able to get there."""
-    folder = factory.mktemp(name)
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    return folder
+@contextmanager
+def _folder(name: str) -> Iterator[Path]:
+    """Servers run under accounts of their own, which must be able to get there; pytest's own folders are private."""
+    with tempfile.TemporaryDirectory(prefix=f"islet-{name}-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def _missing(error: NotHere, suites: str) -> None:
@@ -28,15 +30,16 @@ def _missing(error: NotHere, suites: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePostgres]:
+def postgres_server() -> Iterator[PrivatePostgres]:
     """A server of our own, for tests that kill and stop it too: they start it again."""
-    try:
-        server = PrivatePostgres(_folder(tmp_path_factory, "postgres"))
-    except NotHere as error:
-        _missing(error, "the PostgreSQL suites")
-        raise
-    with server:
-        yield server
+    with _folder("postgres") as folder:
+        try:
+            server = PrivatePostgres(folder)
+        except NotHere as error:
+            _missing(error, "the PostgreSQL suites")
+            raise
+        with server:
+            yield server
 
 
 @pytest.fixture
@@ -53,15 +56,16 @@ def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbitMq]:
+def rabbitmq_server() -> Iterator[PrivateRabbitMq]:
     """A server of our own, for tests that kill and stop it too: they start it again."""
-    try:
-        server = PrivateRabbitMq(_folder(tmp_path_factory, "rabbitmq"))
-    except NotHere as error:
-        _missing(error, "the RabbitMQ suites")
-        raise
-    with server:
-        yield server
+    with _folder("rabbitmq") as folder:
+        try:
+            server = PrivateRabbitMq(folder)
+        except NotHere as error:
+            _missing(error, "the RabbitMQ suites")
+            raise
+        with server:
+            yield server
 
 
 @pytest.fixture

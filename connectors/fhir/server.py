@@ -217,4 +217,6 @@ def _target(write: Write, reply: Reply) -> tuple[str, str | None] | sdk.EngineEr
     return id_, version if isinstance(version, str) and _ID.fullmatch(version) else None
 
 
-plugin = sdk.destination("fhir_server", FhirServer, settings=FhirServerSettings, accepts={sdk.Shape.FHIR})
+plugin = sdk.destination(
+    "fhir_server", FhirServer, settings=FhirServerSettings, accepts={sdk.Shape.FHIR}, side_by_side=True
+)

@@ -69,4 +69,4 @@ def _put(path: Path, body: bytes) -> bool:
     return False
 
 
-plugin = sdk.destination("file_writer", FileWriter, settings=FileWriterSettings)
+plugin = sdk.destination("file_writer", FileWriter, settings=FileWriterSettings, side_by_side=True)

@@ -172,4 +172,6 @@ def _certificate_refused(reason: str | None) -> sdk.EngineError:
     return sdk.NeedsOperator(text, code="tls-certificate-refused")
 
 
-plugin = sdk.destination("mllp_sender", MllpSender, settings=SenderSettings, accepts={sdk.Shape.HL7V2})
+plugin = sdk.destination(
+    "mllp_sender", MllpSender, settings=SenderSettings, accepts={sdk.Shape.HL7V2}, side_by_side=True
+)

@@ -41,7 +41,7 @@ class Plugin(Generic[F]):
     module: str
     summary: str
     side_by_side: bool = False
-    """A source that several engines may run at the same time, such as a listener; others run in one of them."""
+    """A source or destination that several engines may run at the same time; others run in one of them."""
 
     def __call__(self, *args: Any) -> Any:
         return self.implementation(*args)
@@ -87,9 +87,15 @@ def destination(
     *,
     settings: type[Settings] = NoSettings,
     accepts: Collection[Shape] = ANY_SHAPE,
+    side_by_side: bool = False,
 ) -> Plugin[Callable[[Any, PluginContext], Any]]:
-    """Declare a destination class."""
-    return _make(PluginKind.DESTINATION, name, implementation, settings, accepts, None)
+    """Declare a destination class.
+
+    `side_by_side`: several engines may send at the same time (each other order keys), as servers do not mind; what
+    appends to one file does.
+    """
+    made = _make(PluginKind.DESTINATION, name, implementation, settings, accepts, None)
+    return replace(made, side_by_side=side_by_side)
 
 
 def field_reader(name: str, implementation: Callable[[], Any], *, accepts: Collection[Shape]) -> Plugin[Any]:

@@ -54,7 +54,7 @@ def work_of(plan: ChannelPlan, partitions: int) -> list[Part]:
 
 def dispatch_partitions(destination: DestinationPlan, partitions: int) -> int:
     """No more shares than calls at once: a receiver that wants one connection gets one."""
-    return max(1, min(partitions, destination.at_once))
+    return max(1, min(partitions, destination.at_once)) if destination.bound.plugin.side_by_side else 1
 
 
 def share_of(order_key: str | None, id_: str, partitions: int) -> Share:

@@ -40,10 +40,11 @@ class Engine:
     def __init__(self, folder: Path, journal: str, broker: str) -> None:
         self.port, self.health_port = free_port(), free_port()
         (folder / "channels").mkdir(parents=True)
+        (folder / "out").mkdir()
         (folder / "channels" / "intake.yaml").write_text(
             f"channel: intake\ndescription: Takes results in\n"
-            f"source: {{type: mllp_listener, port: {self.port}, accepts: [ORU^R01]}}\n"
-            f"destinations: [{{name: lines, type: json_lines_writer, folder: {folder}/out}}]\n"
+            f"source: {{type: mllp_listener, port: {self.port}, accepts: [ORU^R01], when_unavailable: AE}}\n"
+            f"destinations: [{{name: files, type: file_writer, folder: {folder}/out}}]\n"
         )
         (folder / "routes.yaml").write_text("routes: {}\n")
         self._command = [sys.executable, "-m", "engine", "run", "--project", str(folder)]
@@ -58,6 +59,7 @@ class Engine:
         try:
             yield
         finally:
+            assert process.returncode is None, "it ended by itself"
             process.terminate()
             async with asyncio.timeout(60):
                 await process.wait()
