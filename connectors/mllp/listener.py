@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from clinical.hl7v2 import Header
+from clinical.hl7v2.patient_key import patient_key
 from connectors.mllp.acceptor import Acceptor
 from connectors.mllp.admission import NotTaken, admit, answer, too_large
 from connectors.mllp.connection import Connection, Exchange
@@ -79,7 +80,8 @@ class MllpListener:
             header = admit(body, self.settings.accepts)
         except NotTaken as error:
             raise sdk.Refused(error.text, code=error.code) from error
-        return _arrival(body, header, meta.get("peer", "127.0.0.1"), _settle_nobody)
+        by_sender = self.settings.in_order_by == "sender"
+        return _arrival(body, header, meta.get("peer", "127.0.0.1"), _settle_nobody, by_sender=by_sender)
 
     def rehearse_reply(self, verdict: sdk.Verdict | None) -> str:
         """The code that a sender would see; None stands for what was not taken at the door."""
@@ -185,7 +187,8 @@ class _Message(Exchange):
 
     def arrival(self) -> sdk.Arrival:
         """What the engine gets."""
-        return _arrival(self._content, self._header, self.connection.peer, self.settle)
+        by_sender = self._listener.settings.in_order_by == "sender"
+        return _arrival(self._content, self._header, self.connection.peer, self.settle, by_sender=by_sender)
 
     async def settle(self, verdict: sdk.Verdict) -> None:
         """See `Arrival`. The answer is written when all answers before it on the connection are."""
@@ -214,9 +217,12 @@ class _Message(Exchange):
 
 
 def _arrival(
-    content: bytes, header: Header, peer: str, settle: Callable[[sdk.Verdict], Awaitable[None]]
+    content: bytes, header: Header, peer: str, settle: Callable[[sdk.Verdict], Awaitable[None]], *, by_sender: bool
 ) -> sdk.Arrival:
-    """`source_key` is sender and control id (MSH-10); where there is none, an equal body is what makes a re-send."""
+    """`source_key` is sender and control id (MSH-10); where there is none, an equal body is what makes a re-send.
+
+    `order_key` is the sender's patient, or the sender as a whole: `by_sender`, and where no patient is named.
+    """
     sender = f"{header.sending_application}|{header.sending_facility}"
     control_id = header.control_id
     meta = {
@@ -227,7 +233,9 @@ def _arrival(
         "peer": peer,
     }
     key = control_id or hashlib.sha256(content).hexdigest()
-    order_key = sender if len(sender) > 1 else peer
+    whose = sender if len(sender) > 1 else peer
+    patient = None if by_sender else patient_key(content, header)
+    order_key = f"{whose}|{patient}" if patient else whose
     return sdk.Arrival(content, sdk.Shape.HL7V2, settle, meta, f"{sender}|{key}", order_key)
 
 

@@ -42,6 +42,9 @@ class ListenerSettings(sdk.Settings):
         None, gt=0, description="Longest silence between messages; by default a connection may stay for ever"
     )
     at_once: int = Field(256, ge=1, description="Messages taken but not yet answered; reading stops there")
+    in_order_by: Literal["patient", "sender"] = Field(
+        "patient", description="What stays in order: the messages of one patient (PID-3), or all of one sender"
+    )
     when_unavailable: Literal["AR", "AE", "close"] = Field(
         "AR", description="What a sender gets while messages cannot be stored; close means no answer at all"
     )
