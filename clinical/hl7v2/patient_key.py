@@ -16,9 +16,9 @@ def patient_key(raw: bytes, head: Header) -> str | None:
     fields = raw[start : start + 1000].split(separator, 4)
     if len(fields) < 4:
         return None
-    component, repetition = (head.encoding_chars + "^~"[len(head.encoding_chars) :])[:2]
-    first = fields[3].partition(b"\r")[0].partition(b"\n")[0].partition(repetition.encode())[0]
-    parts = first.decode("latin-1").split(component)
+    characters = head.encoding_chars + "^~"[len(head.encoding_chars) :]
+    first = fields[3].partition(b"\r")[0].partition(b"\n")[0].partition(characters[1].encode())[0]
+    parts = first.decode("latin-1").split(characters[0])
     identifier = parts[0].strip()
     return f"{identifier}|{parts[3].strip() if len(parts) > 3 else ''}" if identifier else None
 

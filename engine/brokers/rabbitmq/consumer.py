@@ -23,6 +23,7 @@ _CONSUMER_ARGUMENTS: ArgumentsType = {
     "x-consumer-timeout": 7 * 24 * 3600 * 1000,
 }
 _CLOSE_SECONDS = 2.0
+_WATCH_SECONDS = 10.0
 
 
 class Consumer:
@@ -61,12 +62,33 @@ class Consumer:
         while True:
             if self._session is None:
                 self._session = await self._begin()
-            lease = await self._session.next()
+            lease = await self._watched(self._session)
             if lease is not None:
                 return lease
             self._log.warning("consumer_interrupted", queue=self.queue)
             self._interrupted = True
             await self.close()
+
+    async def _watched(self, session: Session) -> RabbitLease | None:
+        """None when the session has ended, or the broker no longer knows of it: RabbitMQ does not always say so when
+        a queue is deleted and declared again while we begin to consume."""
+        while True:
+            try:
+                async with asyncio.timeout(_WATCH_SECONDS):
+                    return await session.next()
+            except TimeoutError:
+                if not session.unfinished and not await self._is_served():
+                    return None
+
+    async def _is_served(self) -> bool:
+        if self._channel is None:
+            return False
+        try:
+            with words():
+                queue = await self._channel.declare_queue(self._topology.name(self.queue), passive=True)
+        except Unavailable:
+            return False
+        return bool(queue.declaration_result.consumer_count)
 
     async def close(self) -> None:
         """What is unfinished goes back to the broker, in its order."""
