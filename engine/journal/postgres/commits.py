@@ -1,13 +1,11 @@
-"""Group commit on PostgreSQL: what arrives while a transaction is under way shares the next one.
+"""Group commit on PostgreSQL: what is handed in while a statement is under way shares the next one.
 
-Two turns run side by side, each on a connection of its own: one talks to the database while the other waits for its
-commit. Requests of one kind go into one statement.
+Each kind of statement has a lane and a connection of its own: one round trip, one commit for all that wait in it.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -16,20 +14,19 @@ from engine.journal.errors import journal_error
 from engine.journal.postgres.statements import Connection
 from engine.model.errors import Unavailable
 
-_TURNS: Final = 2
 _MOST_REQUESTS: Final = 500
 _TRIES: Final = 3
-_LOST: Final = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError, OSError)
 _AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 Statement = Callable[[Connection, Sequence[Any]], Awaitable[Any]]
+"""Commits its items whole or not at all, by itself. The result is for all items of the call."""
+Connect = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
 
 
 class Request:
-    """Items for one statement. `share_of` picks this request's part out of the statement's result."""
+    """Items for one statement; where they begin in it, and its result for all of them."""
 
-    def __init__(self, statement: Statement, items: Sequence[Any], future: "asyncio.Future[Any]") -> None:
-        self.statement = statement
+    def __init__(self, items: Sequence[Any], future: "asyncio.Future[None]") -> None:
         self.items = items
         self.future = future
         self.start = 0
@@ -37,36 +34,58 @@ class Request:
 
 
 class GroupCommits:
-    """For the event loop that opened it. `pool` gives connections."""
+    """For the event loop that opened it. `connect` gives new connections."""
 
-    def __init__(self, pool: Callable[[], "asyncpg.Pool[Any]"]) -> None:
-        self._pool = pool
-        self._waiting: deque[Request] = deque()
-        self._something = asyncio.Event()
-        self._turns: list[asyncio.Task[None]] = []
-        self._ending = False
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._lanes: dict[Statement, _Lane] = {}
+        self._open = False
 
     def open(self) -> None:
-        self._ending = False
-        self._turns = [asyncio.create_task(self._run(), name=f"journal-writer-{n}") for n in range(_TURNS)]
+        self._open = True
 
     async def close(self) -> None:
         """Everything handed in is committed first, if it can be. Safe twice."""
-        self._ending = True
-        self._something.set()
-        turns, self._turns = self._turns, []
-        await asyncio.gather(*turns)
+        self._open = False
+        lanes, self._lanes = self._lanes, {}
+        await asyncio.gather(*(lane.close() for lane in lanes.values()))
 
     async def call(self, statement: Statement, items: Sequence[Any]) -> Any:
-        """Run `statement(connection, items)` in the next transaction, together with the items of others who call the
-        same; returns its result for all of them, and where these items begin, after the commit. Raises Unavailable."""
-        if not self._turns:
+        """Run `statement(connection, items)`, together with the items of others who call the same; returns its result
+        for all of them, and where these items begin, after the commit. Raises Unavailable."""
+        if not self._open:
             raise Unavailable("the journal is not open", code="journal-closed")
-        request = Request(statement, items, asyncio.get_running_loop().create_future())
-        self._waiting.append(request)
-        self._something.set()
+        lane = self._lanes.get(statement)
+        if lane is None:
+            lane = self._lanes[statement] = _Lane(statement, self._connect)
+        request = Request(items, asyncio.get_running_loop().create_future())
+        lane.add(request)
         await request.future
         return request.result, request.start
+
+
+class _Lane:
+    """One kind of statement, one connection, one statement at a time."""
+
+    def __init__(self, statement: Statement, connect: Connect) -> None:
+        self._statement = statement
+        self._connect = connect
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._waiting: deque[Request] = deque()
+        self._something = asyncio.Event()
+        self._ending = False
+        self._running = asyncio.create_task(self._run(), name=f"journal-{getattr(statement, '__name__', 'statement')}")
+
+    def add(self, request: Request) -> None:
+        self._waiting.append(request)
+        self._something.set()
+
+    async def close(self) -> None:
+        self._ending = True
+        self._something.set()
+        await self._running
+        if self._connection is not None:
+            await self._connection.close(timeout=2)
 
     async def _run(self) -> None:
         while not (self._ending and not self._waiting):
@@ -96,56 +115,22 @@ class GroupCommits:
                     request.future.set_result(None)
 
     async def _tried(self, batch: Sequence[Request]) -> None:
+        items: list[Any] = []
+        for request in batch:
+            request.start = len(items)
+            items.extend(request.items)
         for left in reversed(range(_TRIES)):
             try:
-                async with self._transaction() as connection:
-                    await self._write(connection, batch)
+                result = await self._statement(await self._connected(), items)
             except _AGAIN:
                 if not left:
                     raise
             else:
-                return
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
-        """On a connection that is alive: one that was lost while nobody looked is replaced, for nothing was done."""
-        pool = self._pool()
-        for left in reversed(range(_TRIES)):
-            connection = await pool.acquire()
-            try:
-                transaction = connection.transaction()
-                try:
-                    await transaction.start()
-                except _LOST:
-                    connection.terminate()
-                    if left:
-                        continue
-                    raise
-                try:
-                    yield connection
-                except BaseException:
-                    await _undone(transaction)
-                    raise
-                await transaction.commit()
-            finally:
-                await pool.release(connection)
-            return
-
-    async def _write(self, connection: Connection, batch: Sequence[Request]) -> None:
-        together: dict[Statement, list[Request]] = {}
+                break
         for request in batch:
-            together.setdefault(request.statement, []).append(request)
-        for statement, requests in together.items():
-            items: list[Any] = []
-            for request in requests:
-                request.start = len(items)
-                items.extend(request.items)
-            result = await statement(connection, items)
-            for request in requests:
-                request.result = result
+            request.result = result
 
-
-async def _undone(transaction: Any) -> None:
-    """A connection that is gone has undone everything by itself."""
-    with suppress(*_LOST):
-        await transaction.rollback()
+    async def _connected(self) -> "asyncpg.Connection[Any]":
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection

@@ -11,7 +11,6 @@ from engine.journal.postgres.writer import PostgresWriter
 from engine.journal.queries import JournalQueries
 from engine.journal.recent import Recent
 from engine.model.delivery import Delivery
-from engine.model.errors import Unavailable
 from engine.model.message import Message
 
 _CONNECT_SECONDS = 10.0
@@ -31,11 +30,10 @@ class PostgresJournal:
     def __init__(self, url: str) -> None:
         """`url`: `postgresql://user:password@host:port/database`, `?sslmode=verify-full` for TLS."""
         self._url = url
-        self._pool: asyncpg.Pool[Any] | None = None
         self._engine = async_engine(url)
         self._messages: Recent[Message] = Recent(lambda message: message.body)
         self._deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
-        self._commits = GroupCommits(self._opened)
+        self._commits = GroupCommits(self._connect)
         self.writer = PostgresWriter(self._commits, self._engine, self._messages, self._deliveries)
         self.queries = JournalQueries(self._engine, self._messages, self._deliveries)
 
@@ -49,15 +47,6 @@ class PostgresJournal:
         return self._engine
 
     async def open(self) -> None:
-        self._pool = asyncpg.create_pool(
-            self._url,
-            min_size=0,
-            max_size=4,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=_STATEMENT_SECONDS,
-            server_settings=_SERVER_SETTINGS,
-        )
-        await self._pool
         self._commits.open()
 
     def forget(self) -> None:
@@ -67,15 +56,15 @@ class PostgresJournal:
 
     async def close(self) -> None:
         await self._commits.close()
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await pool.close()
         await self._engine.dispose()
 
-    def _opened(self) -> "asyncpg.Pool[Any]":
-        if self._pool is None:
-            raise Unavailable("the journal is not open", code="journal-closed")
-        return self._pool
+    async def _connect(self) -> "asyncpg.Connection[Any]":
+        return await asyncpg.connect(
+            self._url,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_STATEMENT_SECONDS,
+            server_settings=_SERVER_SETTINGS,
+        )
 
 
 def async_engine(url: str) -> AsyncEngine:

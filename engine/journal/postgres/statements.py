@@ -1,11 +1,12 @@
-"""What the writer does inside a transaction: many rows in one statement, as arrays. Functions of an asyncpg connection.
+"""What the writer does, each in one statement where it can: many rows, as arrays. Functions of an asyncpg connection.
 
 Other engines write at the same time. Rows are locked in the order of their ids and keys, so that two transactions
 never wait for each other; the state of a row, looked at under its lock, decides who may act.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -46,43 +47,81 @@ _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """The database's clock: the engines' own may jump, or differ."""
 
 
-def _arrays(columns: Iterable[str]) -> str:
-    return ", ".join(f"${n}::{_TYPES.get(column, 'text')}[]" for n, column in enumerate(columns, 1))
+def _rows(columns: str | Sequence[str], first: int = 1) -> str:
+    """Rows that are given as arrays, one for each column, from parameter `first` on."""
+    names = columns.split(", ") if isinstance(columns, str) else columns
+    arrays = ", ".join(f"${n}::{_TYPES.get(column, 'text')}[]" for n, column in enumerate(names, first))
+    return f"unnest({arrays}) AS new ({', '.join(names)})"
 
 
-def _insert(table: str, columns: str) -> str:
-    names = columns.split(", ")
-    return f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({_arrays(names)})"  # noqa: S608
+def _changes(columns: Sequence[str]) -> str:
+    return ", ".join(f"{column} = new.{column}" for column in columns)
 
 
-def _update(table: str, columns: Sequence[str], condition: str = "") -> str:
-    names = ("id", *columns)
-    changes = ", ".join(f"{column} = new.{column}" for column in columns)
-    return (
-        f"UPDATE {table} SET {changes} FROM unnest({_arrays(names)}) AS new ({', '.join(names)}) "  # noqa: S608
-        f"WHERE {table}.id = new.id {condition}"
-    )
+def _width(columns: str) -> int:
+    return columns.count(",") + 1
 
 
-_INSERT_MESSAGE = _insert("message", MESSAGE_COLUMNS)
-_INSERT_DELIVERY = _insert("delivery", DELIVERY_COLUMNS)
-_INSERT_ATTEMPT = _insert("attempt", "delivery_id, number, at, code, text, detail") + " ON CONFLICT DO NOTHING"
-_INSERT_KEY = _insert("source_key", "channel, key, digest, message_id") + " ON CONFLICT DO NOTHING RETURNING 1"
+_KEY_COLUMNS = "channel, key, digest, message_id"
+_ATTEMPT_COLUMNS = "delivery_id, number, at, code, text, detail"
+_INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) SELECT * FROM {_rows(MESSAGE_COLUMNS)}"  # noqa: S608
+_INSERT_KEY = (
+    f"INSERT INTO source_key ({_KEY_COLUMNS}) SELECT * FROM {_rows(_KEY_COLUMNS)} "  # noqa: S608
+    "ON CONFLICT DO NOTHING RETURNING 1"
+)
 _FIND_KEYS = (
     "SELECT known.channel, known.key, known.digest, known.message_id FROM source_key AS known "
     "JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (channel, key) USING (channel, key)"
 )
+# All keys are new, or the statement fails with all that it did: a division by zero says so.
+_ACCEPT_NEW = f"""
+    WITH given AS (SELECT * FROM {_rows(_KEY_COLUMNS, 1 + _width(MESSAGE_COLUMNS))}),
+    known AS (SELECT 1 FROM source_key JOIN given USING (channel, key) LIMIT 1),
+    added AS (
+        INSERT INTO source_key ({_KEY_COLUMNS}) SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM known)
+        ON CONFLICT DO NOTHING RETURNING 1
+    ),
+    stored AS ({_INSERT_MESSAGE})
+    SELECT 1 / ((SELECT count(*) FROM added) = (SELECT count(*) FROM given))::int
+"""  # noqa: S608
 _LOCK_MESSAGES = "SELECT id FROM message WHERE id = ANY ($1::text[]) AND state = 'received' ORDER BY id FOR UPDATE"
-_LOCK_DELIVERIES = (
-    "SELECT id FROM delivery WHERE id = ANY ($1::text[]) AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"
-)
-_FINISH_MESSAGE = _update("message", OUTCOME_COLUMNS)
-_FINISH_DELIVERY = _update("delivery", DELIVERY_OUTCOME_COLUMNS)
+_OUTCOME = ("id", *OUTCOME_COLUMNS)
+_FINISH_MESSAGES = f"""
+    WITH open AS ({_LOCK_MESSAGES}),
+    finished AS (
+        UPDATE message SET {_changes(OUTCOME_COLUMNS)} FROM {_rows(_OUTCOME, 2)}
+        WHERE message.id = new.id AND message.id IN (SELECT id FROM open)
+    ),
+    children AS (
+        INSERT INTO message ({MESSAGE_COLUMNS}) SELECT new.* FROM {_rows(MESSAGE_COLUMNS, 2 + len(_OUTCOME))}
+        WHERE new.parent_id IN (SELECT id FROM open)
+    ),
+    deliveries AS (
+        INSERT INTO delivery ({DELIVERY_COLUMNS})
+        SELECT new.* FROM {_rows(DELIVERY_COLUMNS, 2 + len(_OUTCOME) + _width(MESSAGE_COLUMNS))}
+        WHERE new.message_id IN (SELECT id FROM open)
+    )
+    SELECT id FROM open
+"""  # noqa: S608
+_DELIVERED = ("id", *DELIVERY_OUTCOME_COLUMNS)
+_FINISH_DELIVERIES = f"""
+    WITH open AS (
+        SELECT id FROM delivery WHERE id = ANY ($1::text[]) AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE
+    ),
+    finished AS (
+        UPDATE delivery SET {_changes(DELIVERY_OUTCOME_COLUMNS)} FROM {_rows(_DELIVERED, 2)}
+        WHERE delivery.id = new.id AND delivery.id IN (SELECT id FROM open)
+    )
+    INSERT INTO attempt ({_ATTEMPT_COLUMNS}) SELECT * FROM {_rows(_ATTEMPT_COLUMNS, 2 + len(_DELIVERED))}
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
 
 
-async def _many(connection: Connection, sql: str, rows: Sequence[Row]) -> Sequence[Any]:
-    """Run a statement that takes its rows as arrays, one for each column."""
-    return await connection.fetch(sql, *([_fit(value) for value in column] for column in zip(*rows, strict=True)))
+def _columns(rows: Sequence[Row], width: int) -> list[list[Any]]:
+    """Rows as one array for each column."""
+    if not rows:
+        return [[] for _ in range(width)]
+    return [[_fit(value) for value in column] for column in zip(*rows, strict=True)]
 
 
 def _fit(value: Any) -> Any:
@@ -91,17 +130,30 @@ def _fit(value: Any) -> Any:
 
 
 async def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
-    """`Writer.accept`. Of two engines that store the same key at the same moment the second waits, and then sees that
-    the first was there."""
+    """`Writer.accept`."""
+    receipts, rows, keys = judge_keys(messages, {})
+    if not any(receipt.duplicate_of or receipt.key_reused for receipt in receipts):
+        with suppress(asyncpg.DivisionByZeroError):
+            await connection.fetch(
+                _ACCEPT_NEW, *_columns(rows, _width(MESSAGE_COLUMNS)), *_columns(sorted(keys), _width(_KEY_COLUMNS))
+            )
+            return receipts
+    async with connection.transaction():
+        return await _accept_with_known(connection, messages)
+
+
+async def _accept_with_known(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
+    """Some of the keys are there. Of two engines that store the same key at the same moment the second waits, and then
+    sees that the first was there."""
     while True:
         known = await _known_keys(connection, messages)
         receipts, rows, keys = judge_keys(messages, known)
-        if not keys or len(await _many(connection, _INSERT_KEY, sorted(keys))) == len(keys):
+        columns = _columns(sorted(keys), _width(_KEY_COLUMNS))
+        if not keys or len(await connection.fetch(_INSERT_KEY, *columns)) == len(keys):
             break
         # Somebody was faster with one of these keys: undo ours, and look again.
         await _forget_keys(connection, keys)
-    if rows:
-        await _many(connection, _INSERT_MESSAGE, rows)
+    await connection.fetch(_INSERT_MESSAGE, *_columns(rows, _width(MESSAGE_COLUMNS)))
     return receipts
 
 
@@ -109,7 +161,7 @@ async def _known_keys(connection: Connection, messages: Sequence[Message]) -> Kn
     known: dict[tuple[str, str], dict[bytes, str]] = defaultdict(dict)
     asked = [(m.channel, m.source_key) for m in messages if m.source_key is not None]
     if asked:
-        for channel, key, digest, message_id in await _many(connection, _FIND_KEYS, asked):
+        for channel, key, digest, message_id in await connection.fetch(_FIND_KEYS, *_columns(asked, 2)):
             known[channel, key][bytes(digest)] = message_id
     return known
 
@@ -130,35 +182,31 @@ async def lock_messages(connection: Connection, message_ids: Sequence[str]) -> s
 async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[bool]:
     """`Writer.commit_outcomes`: which of them counted."""
     at = now_micros()
-    open_ids = await lock_messages(connection, [outcome.message_id for outcome in outcomes])
-    updates: list[Row] = []
-    children: list[Row] = []
-    deliveries: list[Row] = []
-    counted = []
-    for outcome in outcomes:
-        counted.append(outcome.message_id in open_ids)
-        if not counted[-1]:
-            continue
-        open_ids.discard(outcome.message_id)  # one outcome for each, should a batch hold two
-        updates.append(outcome_row(outcome, at))
-        children.extend(child_row(child) for child in outcome.children)
-        deliveries.extend(delivery_row(delivery, at) for delivery in outcome.deliveries)
-    for sql, rows in ((_FINISH_MESSAGE, updates), (_INSERT_MESSAGE, children), (_INSERT_DELIVERY, deliveries)):
-        if rows:
-            await _many(connection, sql, rows)
-    return counted
+    first = {outcome.message_id: outcome for outcome in reversed(outcomes)}  # one outcome for each
+    updates = [outcome_row(outcome, at) for outcome in first.values()]
+    children = [child_row(child) for outcome in first.values() for child in outcome.children]
+    deliveries = [delivery_row(delivery, at) for outcome in first.values() for delivery in outcome.deliveries]
+    found = await connection.fetch(
+        _FINISH_MESSAGES,
+        list(first),
+        *_columns(updates, len(_OUTCOME)),
+        *_columns(children, _width(MESSAGE_COLUMNS)),
+        *_columns(deliveries, _width(DELIVERY_COLUMNS)),
+    )
+    open_ids = {row[0] for row in found}
+    return [outcome.message_id in open_ids and first[outcome.message_id] is outcome for outcome in outcomes]
 
 
 async def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
     """`Writer.commit_deliveries`."""
     rows, attempts = delivery_outcome_rows(outcomes, now_micros())
-    locked = await connection.fetch(_LOCK_DELIVERIES, [row[0] for row in rows])
-    in_flight = {row[0] for row in locked}
-    latest = {row[0]: row for row in rows if row[0] in in_flight}
-    if latest:
-        await _many(connection, _FINISH_DELIVERY, list(latest.values()))
-    if attempts:
-        await _many(connection, _INSERT_ATTEMPT, attempts)
+    latest = {row[0]: row for row in rows}
+    await connection.fetch(
+        _FINISH_DELIVERIES,
+        list(latest),
+        *_columns(list(latest.values()), len(_DELIVERED)),
+        *_columns(attempts, _width(_ATTEMPT_COLUMNS)),
+    )
 
 
 async def put_cursor(

@@ -98,12 +98,9 @@ class PostgresWriter:
         await self._alone(lambda connection: statements.drop_lease(connection, name, holder))
 
     async def _alone(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        """Something small that comes seldom, still in a transaction that others may share."""
-
-        async def run(connection: Connection, _items: Sequence[Any]) -> T:
-            return await statement(connection)
-
-        result: T = (await self._commits.call(run, ()))[0]
+        """Something small that comes seldom."""
+        found, start = await self._commits.call(_each, [statement])
+        result: T = found[start]
         return result
 
 
@@ -138,6 +135,11 @@ class PostgresTransaction:
 
     async def commit_outcomes(self, outcomes: Sequence[ProcessOutcome]) -> Sequence[str]:
         return _ids(outcomes, await _told(statements.commit_outcomes(self._raw, outcomes)))
+
+
+async def _each(connection: Connection, doing: Sequence[Callable[[Connection], Awaitable[Any]]]) -> list[Any]:
+    async with connection.transaction():
+        return [await do(connection) for do in doing]
 
 
 def _ids(outcomes: Sequence[ProcessOutcome], counted: Sequence[bool]) -> list[str]:
