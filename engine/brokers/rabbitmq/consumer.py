@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import ArgumentsType
 
 from engine.brokers.rabbitmq.link import Link
@@ -24,6 +24,7 @@ _CONSUMER_ARGUMENTS: ArgumentsType = {
 }
 _CLOSE_SECONDS = 2.0
 _WATCH_SECONDS = 10.0
+_BROKEN_AFTER = 3  # failures to begin
 
 
 class Consumer:
@@ -105,15 +106,28 @@ class Consumer:
     async def _begin(self) -> Session:
         failures = 0
         while True:
+            connection = await self._link.connection()
             try:
-                return await self._consume()
+                async with self._link.beginning:  # one at a time, so that a failure is this queue's own
+                    return await self._consume(connection)
             except Unavailable as error:
                 failures += 1
                 self._log.warning("consumer_waits", queue=self.queue, code=error.code, attempt=failures)
             await self._clock.sleep(self._settings.reconnect.back_off(failures, self._chance()))
+            if failures % _BROKEN_AFTER == 0:
+                await self._make_anew()
 
-    async def _consume(self) -> Session:
-        connection = await self._link.connection()
+    async def _make_anew(self) -> None:
+        """A quorum queue can be left without its process by a broker that was killed: then whoever consumes it loses
+        the whole connection. Its tickets are no loss."""
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                await self._topology.delete(await self._link.connection(), self.queue)
+        except (Unavailable, TimeoutError):
+            return  # it is the broker that is away
+        self._log.warning("queue_made_anew", queue=self.queue)
+
+    async def _consume(self, connection: AbstractConnection) -> Session:
         try:
             with words():
                 self._channel = channel = connection.channel(publisher_confirms=False)

@@ -44,6 +44,8 @@ class Link:
         self._answered = asyncio.Event()
         self._trouble: Unavailable | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self.beginning = asyncio.Lock()
+        """For whoever does something that can cost everybody the connection."""
 
     @property
     def up(self) -> bool:
