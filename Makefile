@@ -4,7 +4,7 @@ SHELL := /bin/bash
 RUNTIME := .venv-run
 DEV := .venv
 
-.PHONY: demo test lint types contracts bench clean lock
+.PHONY: demo test lint types contracts bench soak clean lock
 
 demo: $(RUNTIME)/.ready ## see data flow, end to end
 	$(RUNTIME)/bin/islet demo
@@ -24,6 +24,9 @@ contracts: $(DEV)/.ready
 
 bench: $(DEV)/.ready ## figures of this machine; see docs/benchmarks.md
 	benchmarks/record
+
+soak: $(DEV)/.ready ## 50,000 messages while everything is killed and stopped; half an hour
+	$(DEV)/bin/python -m engine.testing.crash $(SOAK)
 
 $(RUNTIME)/.ready: requirements.lock pyproject.toml scripts/venv
 	PYTHON=$(PYTHON) scripts/venv $(RUNTIME) requirements.lock
