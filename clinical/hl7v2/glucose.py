@@ -29,7 +29,9 @@ IN_THE_FUTURE = "in-the-future"
 _CLOCKS_DIFFER_MILLIS = 24 * 3_600_000
 """By so much may a sender's time be ahead of ours: wrong clocks and zones, but no result of next week."""
 
-_PLAUSIBLE = {MG_DL: (10, 1000), MMOL_L: (6, 550)}  # steps of the unit: 10 to 1000 mg/dL, 0.6 to 55 mmol/L
+_PLAUSIBLE = {MG_DL: (20, 600), MMOL_L: (11, 333)}  # steps of the unit: 20 to 600 mg/dL, 1.1 to 33.3 mmol/L
+_WHOLE_BELOW_MG_DL = 40
+"""Nobody measures so little to a tenth of a mg/dL: 33.1 mg/dL is a value in mmol/L under the wrong unit."""
 # HI and LO name no limit. These hold for every usual device: no sensor stops above 40 or below 400 mg/dL, no meter
 # stops above 20 or below 500.
 _SENSOR_RANGE = {MG_DL: (40, 400), MMOL_L: (22, 222)}
@@ -292,7 +294,7 @@ def _quantity(draft: _Draft) -> tuple[Quantity, str | None]:
         return Quantity(steps=steps, unit=unit), "outside a range that was not given: the limit of usual devices"
     steps, exact = to_steps(draft.value.number, unit)
     low, high = _PLAUSIBLE[unit]
-    if not low <= steps <= high:
+    if not low <= steps <= high or (unit == MG_DL and not exact and steps <= _WHOLE_BELOW_MG_DL):
         raise Hl7Error("the value is implausible for its unit; is it the other unit?", "5", IMPLAUSIBLE)
     return Quantity(steps=steps, unit=unit), None if exact else "rounded to the step of its unit"
 

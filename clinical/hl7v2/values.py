@@ -59,7 +59,7 @@ def read_value(obx: Segment) -> Value:
 def _written(obx: Segment) -> Value:
     text = obx.leaf(VALUE).strip()
     if obx.leaf(VALUE, 2) or obx.leaf(VALUE, 1, 2):
-        raise _wrong("not-a-number", "has components where a number must stand alone")
+        raise _wrong("not-one-value", "has components where a number must stand alone")
     if _NUMBER.fullmatch(text):
         return Value(Decimal(text))
     if word := _WORDS.get(text.upper()):
@@ -73,12 +73,12 @@ def _structured(obx: Segment) -> Value:
     """SN: comparator ^ number ^ separator or suffix ^ number."""
     comparator = obx.leaf(VALUE, 1).strip()
     if obx.leaf(VALUE, 3).strip() or obx.leaf(VALUE, 4).strip():
-        raise _wrong("not-a-number", "is a range, a ratio or a graded result, not one value")
+        raise _wrong("not-one-value", "is a range, a ratio or a graded result, not one value")
     number = _number(obx.leaf(VALUE, 2).strip())
     if comparator in ("", "="):
         return Value(number)
     if comparator not in _BEYOND:
-        raise _wrong("not-a-number", "has a comparator that is none of = < <= > >=")
+        raise _wrong("comparator-unknown", "has a comparator that is none of = < <= > >=")
     return Value(number, _BEYOND[comparator])
 
 
@@ -86,8 +86,9 @@ def _number(text: str) -> Decimal:
     if not text:
         raise _wrong("value-missing", "has no value")
     if not _NUMBER.fullmatch(text):
-        hint = "; write a decimal point, not a comma" if _NUMBER.fullmatch(text.replace(",", ".", 1)) else ""
-        raise _wrong("not-a-number", f"is not a number{hint}")
+        if _NUMBER.fullmatch(text.replace(",", ".", 1)):
+            raise _wrong("decimal-comma", "has a decimal comma; write a decimal point")
+        raise _wrong("not-a-number", "is not a number")
     return Decimal(text)
 
 

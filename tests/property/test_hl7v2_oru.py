@@ -135,7 +135,7 @@ def readings(draw: st.DrawFn) -> list[Glucose]:
             a_glucose(
                 patient=PatientRef(system="STM", value="MRN|^~\\&1"),
                 analyte=draw(st.sampled_from(Analyte)),
-                value=Quantity(steps=draw(st.integers(10, 550)), unit=unit),
+                value=Quantity(steps=draw(st.integers(20, 333)), unit=unit),
                 effective=Instant(millis=1_700_000_000_000 + moment * 61_007, how="offset"),
                 status=draw(
                     st.sampled_from([Status.FINAL, Status.PRELIMINARY, Status.CORRECTED, Status.ENTERED_IN_ERROR])

@@ -11,7 +11,12 @@ MRN = "MRN-0001"
 
 # file: what the sender is told, results filtered, results held, Observations
 HL7 = {
-    "amida_isabella_jones_multiple_tests.hl7": ("AA", 0, 24, 1),  # 25 OBX; one is glucose, by its second code
+    "amida_isabella_jones_multiple_tests.hl7": (
+        "AA",
+        0,
+        25,
+        0,
+    ),  # 25 OBX; the one that is glucose is of a patient whom another house has numbered
     "cosyte_canonical_oru-r01-sn-results.hl7": ("AA", 0, 3, 0),  # its glucose is a range, and that is no reading
     "amida_sample.hl7": ("AA", 0, 1, 0),  # a glucose tolerance test, twelve hours after: a code we do not know
     "lfh_ORU-multiline-short-mixed.hl7": ("AA", 1, 0, 0),  # MSH-11 says T: training

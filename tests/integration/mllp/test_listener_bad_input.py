@@ -34,7 +34,7 @@ async def test_a_block_without_header_is_answered_ar(door: Door, content: bytes)
     peer, other = await door.peer(), await door.peer()
     reply = await peer.ask(content)
     assert (reply.code, reply.control_id) == ("AR", "")
-    assert "MSH|^~\\&" in reply.text
+    assert "must start with the letters MSH" in reply.text
     assert "no-msh" in door.codes()
     await unharmed(door, other)
     assert (await peer.ask(oru("M2"))).code == "AA"

@@ -49,19 +49,19 @@ def test_values_are_read_by_their_type_with_their_digits(
     [
         ("NM", "high normal", "not-a-number"),
         ("NM", "182 mg/dL", "not-a-number"),
-        ("NM", "5,4", "not-a-number"),
+        ("NM", "5,4", "decimal-comma"),
         ("NM", "1e2", "not-a-number"),
         ("NM", "NaN", "not-a-number"),
         ("NM", "Infinity", "not-a-number"),
         ("NM", "１８２", "not-a-number"),
         ("NM", "27~25", "several-values"),
-        ("NM", "182^3", "not-a-number"),
+        ("NM", "182^3", "not-one-value"),
         ("NM", ">", "not-a-number"),
         ("NM", "", "value-missing"),
-        ("SN", "^100^-^200", "not-a-number"),
-        ("SN", "^1^:^128", "not-a-number"),
-        ("SN", "^2^+", "not-a-number"),
-        ("SN", "<>^5", "not-a-number"),
+        ("SN", "^100^-^200", "not-one-value"),
+        ("SN", "^1^:^128", "not-one-value"),
+        ("SN", "^2^+", "not-one-value"),
+        ("SN", "<>^5", "comparator-unknown"),
         ("SN", ">", "value-missing"),
         ("CE", "182", "value-type"),
         ("", "182", "value-type-missing"),
@@ -76,7 +76,7 @@ def test_what_is_not_one_number_is_refused_without_repeating_it(kind: str, value
 
 
 def test_a_decimal_comma_is_named() -> None:
-    with pytest.raises(Hl7Error, match="point, not a comma"):
+    with pytest.raises(Hl7Error, match="decimal comma; write a decimal point"):
         read_value(segment("NM", "5,4"))
 
 

@@ -35,7 +35,18 @@ def test_one_bad_result_is_set_aside_with_its_field_and_the_others_go_on(bad: st
 
 @pytest.mark.parametrize(
     ("value", "unit"),
-    [("6.5", "mg/dL"), ("9", "mg/dL"), ("1001", "mg/dL"), ("0.5", "mmol/L"), ("182", "mmol/L"), ("-5", "mg/dL")],
+    [
+        ("6.5", "mg/dL"),
+        ("10.1", "mg/dL"),
+        ("12", "mg/dL"),
+        ("19", "mg/dL"),
+        ("33.1", "mg/dL"),
+        ("601", "mg/dL"),
+        ("1.0", "mmol/L"),
+        ("33.4", "mmol/L"),
+        ("182", "mmol/L"),
+        ("-5", "mg/dL"),
+    ],
 )
 def test_a_value_that_nobody_has_in_its_unit_waits_for_review(value: str, unit: str) -> None:
     waiting = aside(oru(obx(value=value, unit=unit)))
@@ -43,7 +54,9 @@ def test_a_value_that_nobody_has_in_its_unit_waits_for_review(value: str, unit: 
     assert (waiting.error.code, waiting.error.path) == ("implausible", "OBX[1]-5")
 
 
-@pytest.mark.parametrize(("value", "unit"), [("10", "mg/dL"), ("1000", "mg/dL"), ("0.6", "mmol/L"), ("55", "mmol/L")])
+@pytest.mark.parametrize(
+    ("value", "unit"), [("20", "mg/dL"), ("600", "mg/dL"), ("40.5", "mg/dL"), ("1.1", "mmol/L"), ("33.3", "mmol/L")]
+)
 def test_the_edges_of_what_is_plausible_are_readings(value: str, unit: str) -> None:
     assert one(oru(obx(value=value, unit=unit))).original.value == value
 
