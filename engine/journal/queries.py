@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import ColumnElement, Table, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.contracts.journal import PendingDelivery
@@ -19,6 +19,9 @@ from engine.model.share import WHOLE, Share
 from engine.model.states import DELIVERIES_IN_FLIGHT, MESSAGES_IN_FLIGHT
 
 _m, _d = tables.message.c, tables.delivery.c
+# Words, not parameters: with these a database sees that it can use its index of what is in flight.
+_MESSAGE_IN_FLIGHT = _m.state.in_([literal_column(f"'{state}'") for state in sorted(MESSAGES_IN_FLIGHT)])
+_DELIVERY_IN_FLIGHT = _d.state.in_([literal_column(f"'{state}'") for state in sorted(DELIVERIES_IN_FLIGHT)])
 MESSAGE = select(
     _m.id,
     _m.channel,
@@ -106,7 +109,7 @@ class JournalQueries:
         found, missing = self._messages.take(ids)
         if not missing:
             return found
-        rows = await self.all(MESSAGE.where(_m.id.in_(missing), _m.state.in_(MESSAGES_IN_FLIGHT)))
+        rows = await self.all(MESSAGE.where(_m.id.in_(missing), _MESSAGE_IN_FLIGHT))
         return sorted([*found, *map(to_message, rows)], key=lambda message: message.id)
 
     async def pending_deliveries(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
@@ -114,7 +117,7 @@ class JournalQueries:
         found = [PendingDelivery(delivery) for delivery in taken]
         if not missing:
             return found
-        rows = await self.all(_DELIVERY.where(_d.id.in_(missing), _d.state.in_(DELIVERIES_IN_FLIGHT)))
+        rows = await self.all(_DELIVERY.where(_d.id.in_(missing), _DELIVERY_IN_FLIGHT))
         return sorted([*found, *map(_to_delivery, rows)], key=lambda pending: pending.delivery.id)
 
     async def lane(self, channel: str, destination: str, order_key: str, limit: int) -> Sequence[PendingDelivery]:
@@ -123,7 +126,7 @@ class JournalQueries:
                 _d.channel == channel,
                 _d.destination == destination,
                 _d.order_key == order_key,
-                _d.state.in_(DELIVERIES_IN_FLIGHT),
+                _DELIVERY_IN_FLIGHT,
             )
             .order_by(_d.id)
             .limit(limit)
@@ -133,7 +136,7 @@ class JournalQueries:
     async def in_flight(self, channel: str, after: str, limit: int, share: Share = WHOLE) -> Sequence[str]:
         rows = await self.all(
             select(_m.id)
-            .where(_m.channel == channel, _m.state.in_(MESSAGES_IN_FLIGHT), _m.id > after, *_of(_m.shard, share))
+            .where(_m.channel == channel, _MESSAGE_IN_FLIGHT, _m.id > after, *_of(_m.shard, share))
             .order_by(_m.id)
             .limit(limit)
         )
@@ -147,7 +150,7 @@ class JournalQueries:
             .where(
                 _d.channel == channel,
                 _d.destination == destination,
-                _d.state.in_(DELIVERIES_IN_FLIGHT),
+                _DELIVERY_IN_FLIGHT,
                 _d.id > after,
                 *_of(_d.shard, share),
             )

@@ -1,4 +1,7 @@
-"""The journal's tables. Times are microseconds since 1970 UTC, ids UUIDv7 text, `meta` and `tally` JSON text."""
+"""The journal's tables. Times are microseconds since 1970 UTC, ids UUIDv7 text, `meta` and `tally` JSON text.
+
+On PostgreSQL messages, deliveries and attempts lie in partitions by time: a range of ids each (`postgres/partitions.py`).
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -12,14 +15,35 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     text,
 )
 
 metadata = MetaData()
 
+# As text, in queries too: a database uses these indexes only where it can see the words.
 _IN_FLIGHT = text("state IN ('received')")
 _DELIVERY_IN_FLIGHT = text("state IN ('queued', 'retry')")
 _WAITING = text("state IN ('held', 'deferred', 'review')")
+_ENDED_EARLY = text("state IN ('filtered', 'duplicate')")
+
+
+def _bytewise() -> Text:
+    """Compared byte by byte whatever the database's language, so that an index finds what begins with something."""
+    return Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _where(condition: TextClause) -> dict[str, TextClause]:
+    """Only the rows for which it holds, in every database that we know."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
+def _search_indexes(table: str) -> list[Index]:
+    """For what people look for."""
+    return [
+        Index(f"{table}_{column}", column, "id", **_where(text(f"{column} IS NOT NULL")))
+        for column in ("code", "fingerprint", "order_key")
+    ]
 
 
 def _failure_columns() -> list[Column[str]]:
@@ -39,7 +63,7 @@ message = Table(
     Column("body", LargeBinary, nullable=False),
     Column("meta", Text, nullable=False),
     Column("source_key", Text),
-    Column("order_key", Text),
+    Column("order_key", _bytewise()),
     Column("shard", SmallInteger, nullable=False, server_default="0"),  # of `engine.model.share`
     Column("received_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
@@ -49,11 +73,18 @@ message = Table(
     Column("reason", Text),
     Column("duplicate_of", String(36)),
     Column("tally", Text),
+    Column("control_id", Text),  # of its meta
+    Column("pruned_at", BigInteger),  # its body was emptied at the end of its time
     *_failure_columns(),
     Index("message_origin", "origin_id"),
-    Index("message_parent", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
-    Index("message_in_flight", "channel", "id", sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT),
-    Index("message_waiting", "fingerprint", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("message_parent", "parent_id", **_where(text("parent_id IS NOT NULL"))),
+    Index("message_in_flight", "channel", "id", **_where(_IN_FLIGHT)),
+    Index("message_waiting", "fingerprint", "id", **_where(_WAITING)),
+    Index("message_ended_early", "state", "id", **_where(_ENDED_EARLY)),
+    Index("message_control_id", "control_id", "id", **_where(text("control_id IS NOT NULL"))),
+    Index("message_channel", "channel", "id"),
+    *_search_indexes("message"),
+    postgresql_partition_by="RANGE (id)",
 )
 
 # What makes a re-send recognisable: the same key with the same body is a duplicate (law 6).
@@ -78,7 +109,7 @@ delivery = Table(
     Column("shape", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("meta", Text, nullable=False),
-    Column("order_key", Text),
+    Column("order_key", _bytewise()),
     Column("shard", SmallInteger, nullable=False, server_default="0"),
     Column("made_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
@@ -89,6 +120,7 @@ delivery = Table(
     Column("answer_location", Text),
     Column("answer_existing", Boolean),
     Column("answer_detail", Text),
+    Column("pruned_at", BigInteger),
     *_failure_columns(),
     Index("delivery_message", "message_id"),
     Index("delivery_origin", "origin_id"),
@@ -97,10 +129,11 @@ delivery = Table(
         "channel",
         "destination",
         "id",
-        sqlite_where=_DELIVERY_IN_FLIGHT,
-        postgresql_where=_DELIVERY_IN_FLIGHT,
+        **_where(_DELIVERY_IN_FLIGHT),
     ),
-    Index("delivery_waiting", "fingerprint", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("delivery_waiting", "fingerprint", "id", **_where(_WAITING)),
+    *_search_indexes("delivery"),
+    postgresql_partition_by="RANGE (id)",
 )
 
 # Attempts that did not deliver; the one that did stands in the delivery itself.
@@ -113,6 +146,21 @@ attempt = Table(
     Column("code", Text, nullable=False),
     Column("text", Text),
     Column("detail", Text),
+    postgresql_partition_by="RANGE (delivery_id)",
+)
+
+# What the books counted of rows that are gone: by channel, and day (since 1970 UTC) on which they were made.
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),  # message or delivery
+    Column("state", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("roots", BigInteger, nullable=False),  # of these, messages that came from outside or by a replay
+    Column("grown", BigInteger, nullable=False),  # by how much their fan-out multiplied them
+    Column("at", BigInteger, nullable=False),
 )
 
 cursor = Table(

@@ -2,6 +2,9 @@
 
 Other engines write at the same time. Rows are locked in the order of their ids and keys, so that two transactions
 never wait for each other; the state of a row, looked at under its lock, decides who may act.
+
+Messages and deliveries lie in partitions by id. A statement that names ids says the least and the greatest of them
+as well: however many partitions there are, only those between the two are looked at.
 """
 
 from collections import defaultdict
@@ -55,12 +58,14 @@ def _insert(table: str, columns: str) -> str:
     return f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({_arrays(names)})"  # noqa: S608
 
 
-def _update(table: str, columns: Sequence[str], condition: str = "") -> str:
+def _update(table: str, columns: Sequence[str]) -> str:
+    """The two parameters after the columns are the least and the greatest id."""
     names = ("id", *columns)
     changes = ", ".join(f"{column} = new.{column}" for column in columns)
+    least, greatest = len(names) + 1, len(names) + 2
     return (
         f"UPDATE {table} SET {changes} FROM unnest({_arrays(names)}) AS new ({', '.join(names)}) "  # noqa: S608
-        f"WHERE {table}.id = new.id {condition}"
+        f"WHERE {table}.id = new.id AND {table}.id >= ${least} AND {table}.id <= ${greatest}"
     )
 
 
@@ -72,17 +77,31 @@ _FIND_KEYS = (
     "SELECT known.channel, known.key, known.digest, known.message_id FROM source_key AS known "
     "JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (channel, key) USING (channel, key)"
 )
-_LOCK_MESSAGES = "SELECT id FROM message WHERE id = ANY ($1::text[]) AND state = 'received' ORDER BY id FOR UPDATE"
-_LOCK_DELIVERIES = (
-    "SELECT id FROM delivery WHERE id = ANY ($1::text[]) AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"
-)
+_AMONG = "id = ANY ($1::text[]) AND id >= $2 AND id <= $3"
+_LOCK_MESSAGES = f"SELECT id FROM message WHERE {_AMONG} AND state = 'received' ORDER BY id FOR UPDATE"
+_LOCK_DELIVERIES = f"SELECT id FROM delivery WHERE {_AMONG} AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"
+_AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, detail = NULL, fingerprint = NULL"
+_WAITS = "state IN ('held', 'deferred', 'review')"
+_RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {_AMONG} AND {_WAITS}"
+_RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {_AMONG} AND {_WAITS}"
 _FINISH_MESSAGE = _update("message", OUTCOME_COLUMNS)
 _FINISH_DELIVERY = _update("delivery", DELIVERY_OUTCOME_COLUMNS)
 
 
-async def _many(connection: Connection, sql: str, rows: Sequence[Row]) -> Sequence[Any]:
-    """Run a statement that takes its rows as arrays, one for each column."""
-    return await connection.fetch(sql, *([_fit(value) for value in column] for column in zip(*rows, strict=True)))
+async def _many(connection: Connection, sql: str, rows: Sequence[Row], *more: Any) -> Sequence[Any]:
+    """Run a statement that takes its rows as arrays, one for each column, and perhaps more."""
+    arrays = ([_fit(value) for value in column] for column in zip(*rows, strict=True))
+    return await connection.fetch(sql, *arrays, *more)
+
+
+async def _change(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
+    """Run an `_update`."""
+    await _many(connection, sql, rows, *_ends([row[0] for row in rows]))
+
+
+def _ends(ids: Sequence[str]) -> tuple[str, str]:
+    """The least and the greatest."""
+    return min(ids, default=""), max(ids, default="")
 
 
 def _fit(value: Any) -> Any:
@@ -124,7 +143,7 @@ async def _forget_keys(connection: Connection, keys: Sequence[KeyRow]) -> None:
 
 async def lock_messages(connection: Connection, message_ids: Sequence[str]) -> set[str]:
     """Those of the messages that are in flight; nobody else can finish them before this transaction ends."""
-    return {row[0] for row in await connection.fetch(_LOCK_MESSAGES, list(message_ids))}
+    return {row[0] for row in await connection.fetch(_LOCK_MESSAGES, list(message_ids), *_ends(message_ids))}
 
 
 async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[bool]:
@@ -143,7 +162,9 @@ async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutc
         updates.append(outcome_row(outcome, at))
         children.extend(child_row(child) for child in outcome.children)
         deliveries.extend(delivery_row(delivery, at) for delivery in outcome.deliveries)
-    for sql, rows in ((_FINISH_MESSAGE, updates), (_INSERT_MESSAGE, children), (_INSERT_DELIVERY, deliveries)):
+    if updates:
+        await _change(connection, _FINISH_MESSAGE, updates)
+    for sql, rows in ((_INSERT_MESSAGE, children), (_INSERT_DELIVERY, deliveries)):
         if rows:
             await _many(connection, sql, rows)
     return counted
@@ -152,11 +173,12 @@ async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutc
 async def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
     """`Writer.commit_deliveries`."""
     rows, attempts = delivery_outcome_rows(outcomes, now_micros())
-    locked = await connection.fetch(_LOCK_DELIVERIES, [row[0] for row in rows])
+    ids = [row[0] for row in rows]
+    locked = await connection.fetch(_LOCK_DELIVERIES, ids, *_ends(ids))
     in_flight = {row[0] for row in locked}
     latest = {row[0]: row for row in rows if row[0] in in_flight}
     if latest:
-        await _many(connection, _FINISH_DELIVERY, list(latest.values()))
+        await _change(connection, _FINISH_DELIVERY, list(latest.values()))
     if attempts:
         await _many(connection, _INSERT_ATTEMPT, attempts)
 
@@ -195,19 +217,9 @@ async def set_channel(connection: Connection, channel: str, column: str, value: 
 async def release(connection: Connection, message_ids: Sequence[str], delivery_ids: Sequence[str]) -> None:
     """`Writer.release`."""
     at = now_micros()
-    again = "state_at = $2, attempts = 0, code = NULL, path = NULL, text = NULL, detail = NULL, fingerprint = NULL"
-    waits = "state IN ('held', 'deferred', 'review')"
-    await connection.execute(
-        f"UPDATE message SET state = 'received', {again} WHERE id = ANY ($1::text[]) AND {waits}",  # noqa: S608
-        list(message_ids),
-        at,
-    )
-    await connection.execute(
-        f"UPDATE delivery SET state = 'queued', due_at = NULL, {again} "  # noqa: S608
-        f"WHERE id = ANY ($1::text[]) AND {waits}",
-        list(delivery_ids),
-        at,
-    )
+    for sql, ids in ((_RELEASE_MESSAGES, message_ids), (_RELEASE_DELIVERIES, delivery_ids)):
+        if ids:
+            await connection.execute(sql, list(ids), *_ends(ids), at)
 
 
 async def add_operation(connection: Connection, row: Sequence[Any]) -> None:
