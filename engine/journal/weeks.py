@@ -5,19 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from engine.contracts.journal import Stretch
 from engine.model.ids import least_id
 
 _MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 _WEEK: Final = timedelta(days=7)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Stretch:
-    """The ids from `start` up to, not including, `end`."""
-
-    start: str
-    end: str
 
 
 @dataclass(frozen=True, slots=True, order=True)

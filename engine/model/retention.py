@@ -15,3 +15,11 @@ class Retention:
 
     bodies_seconds: float = 30 * DAY
     metadata_seconds: float = 400 * DAY
+
+
+def days(seconds: float) -> str:
+    """As people write it: `30d`, `36h`, `90s`."""
+    for unit, length in (("d", DAY), ("h", 3600.0), ("m", 60.0)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from engine.journal.weeks import Stretch, Week
+from engine.contracts.journal import Stretch
+from engine.journal.weeks import Week
 
 revision = "0004"
 down_revision = "0003"

@@ -78,12 +78,12 @@ _FIND_KEYS = (
     "JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (channel, key) USING (channel, key)"
 )
 _AMONG = "id = ANY ($1::text[]) AND id >= $2 AND id <= $3"
-_LOCK_MESSAGES = f"SELECT id FROM message WHERE {_AMONG} AND state = 'received' ORDER BY id FOR UPDATE"
-_LOCK_DELIVERIES = f"SELECT id FROM delivery WHERE {_AMONG} AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"
+_LOCK_MESSAGES = f"SELECT id FROM message WHERE {_AMONG} AND state = 'received' ORDER BY id FOR UPDATE"  # noqa: S608
+_LOCK_DELIVERIES = f"SELECT id FROM delivery WHERE {_AMONG} AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"  # noqa: S608
 _AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, detail = NULL, fingerprint = NULL"
 _WAITS = "state IN ('held', 'deferred', 'review')"
-_RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {_AMONG} AND {_WAITS}"
-_RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {_AMONG} AND {_WAITS}"
+_RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {_AMONG} AND {_WAITS}"  # noqa: S608
+_RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {_AMONG} AND {_WAITS}"  # noqa: S608
 _FINISH_MESSAGE = _update("message", OUTCOME_COLUMNS)
 _FINISH_DELIVERY = _update("delivery", DELIVERY_OUTCOME_COLUMNS)
 
