@@ -123,7 +123,7 @@ class PruneContract:
             assert row["meta"] != "", "what is known of it stays"
         assert all(row["body"] and row["pruned_at"] is None for row in await rows_of(journal, young))
         c = tables.attempt.c
-        details = dict((await journal.queries.all(select(c.delivery_id, c.detail))))  # type: ignore[arg-type]
+        details = dict(await journal.queries.all(select(c.delivery_id, c.detail)))
         assert details == {old.second.id: None, young.second.id: FAILURE.detail}
 
     async def test_each_channels_copies_have_their_own_time(self, journal: Journal) -> None:

@@ -19,7 +19,8 @@ branch_labels = None
 depends_on = None
 
 _KEYS = {"message": ("id",), "delivery": ("id",), "attempt": ("delivery_id", "number", "at")}
-_AHEAD = 4
+_AHEAD = 1
+"""Weeks besides this one; an engine that runs makes more."""
 _WAITING = "state IN ('held', 'deferred', 'review')"
 _OLD_INDEXES: dict[str, tuple[tuple[str, list[str], str | None], ...]] = {
     "message": (
