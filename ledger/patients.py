@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import bindparam, insert, select, tuple_
+from sqlalchemy import Executable, bindparam, insert, select, tuple_
 
 from ledger.store import Transaction
 from ledger.tables import patient, patient_link
@@ -47,6 +47,12 @@ class Imported:
     added: int
     known: int
     conflicts: Sequence[Link] = ()
+
+
+class Reader(Protocol):
+    """What a look-up needs of the journal's queries."""
+
+    async def all(self, statement: Executable) -> Sequence[Any]: ...
 
 
 class BadLinks(ValueError):
@@ -140,3 +146,13 @@ async def _existing(tx: Transaction, tenant: str, ids: Iterable[str]) -> set[str
 
 def _portions(values: Sequence[T]) -> Iterable[Sequence[T]]:
     return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
+
+
+async def order_keys(queries: Reader, identifier: str) -> tuple[str, ...]:
+    """What one patient's messages may be ordered by: the identifier as it stands, our id of each patient that some
+    source calls so, and `system|identifier` of those sources."""
+    links = await queries.all(
+        select(patient_link.c.system, patient_link.c.patient).where(patient_link.c.value == identifier)
+    )
+    names = [name for system, ours in links for name in (f"{system}|{identifier}", ours)]
+    return tuple(dict.fromkeys([identifier, *names]))

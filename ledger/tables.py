@@ -59,6 +59,7 @@ patient_link = Table(
     Column("made_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["tenant", "patient"], ["patient.tenant", "patient.id"]),
     Index("patient_link_patient", "tenant", "patient"),
+    Index("patient_link_value", "value"),  # for people, who know the identifier and not always its system
 )
 
 # One row for each real measurement. `truth_...` names the row of `reading_source` that it is read from now;

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import audit, channel, db, messages, patients, queue, replay, run
+from engine.cli import audit, channel, db, messages, patients, prune, queue, replay, run
 from engine.cli.options import Project, fail
 
 app = typer.Typer(
@@ -69,6 +69,7 @@ def try_(
 
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
+app.command("prune")(prune.prune)
 app.add_typer(messages.app, name="messages")
 app.add_typer(channel.app, name="channel")
 app.add_typer(audit.app, name="audit")

@@ -37,6 +37,8 @@ def show_books(result: Books, out: Console) -> None:
     out.print(
         f"{result.received} received + {result.multiplied} by fan-out {sign} {parts}", soft_wrap=True, highlight=False
     )
+    if result.pruned:
+        out.print(f"Of these, {result.pruned} rows have been pruned; they are still counted.", highlight=False)
     for problem in result.problems:
         out.print(f"  {problem}", soft_wrap=True, highlight=False)
     out.print("The books balance." if result.balance else "THE BOOKS DO NOT BALANCE.", highlight=False)

@@ -66,8 +66,8 @@ def make_tools(place: Place, duty: Duty | None = None, *, clock: Clock | None = 
         journal = SqliteJournal(place.file)
         embedded = EmbeddedBroker(journal.writer, journal.queries, clock)
         return Tools(journal=journal, broker=embedded, clock=clock, log=log, random=random.random)
+    shared = PostgresJournal(place.journal, makes_partitions=duty is not None)
     duty = duty or Duty()
-    shared = PostgresJournal(place.journal)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     return Tools(
         journal=shared,

@@ -1,5 +1,7 @@
 """`islet messages find/show/held`: what happened to a message."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -10,11 +12,15 @@ from sqlalchemy import func, select, union_all
 from engine.cli.opened import with_tools
 from engine.cli.options import DEFAULT_STORE, Store, fail
 from engine.cli.show import console, table
+from engine.contracts.journal import Queries
 from engine.journal import tables
+from engine.journal.weeks import id_at
 from engine.model.clock import from_micros
+from engine.model.ids import millis_of
 from engine.model.quantities import parse_duration
 from engine.runtime.find import Search, attempts, family, find
 from engine.runtime.tools import Tools
+from ledger.patients import order_keys
 
 app = typer.Typer(help="Find messages and see what became of them.", no_args_is_help=True)
 
@@ -24,6 +30,10 @@ Code = Annotated[str | None, typer.Option("--code", help="Code of the error.")]
 Fingerprint = Annotated[str | None, typer.Option("--fingerprint", help="From `islet messages held`.")]
 ControlId = Annotated[str | None, typer.Option("--control-id", help="MSH-10.")]
 Since = Annotated[str | None, typer.Option("--since", help="How far back: 30m, 2h, 7d.")]
+Patient = Annotated[
+    str | None,
+    typer.Option("--patient", help="MRN or another identifier of the source's, or our own id of the patient."),
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1)]
 
 
@@ -41,7 +51,14 @@ def search_of(
         start = datetime.now(UTC) - timedelta(seconds=parse_duration(since)) if since else None
     except ValueError as error:
         raise fail(f"--since {error}", 2) from None
-    return Search(channel, state, code, fingerprint, control_id, since=start, limit=limit)
+    # Ids are made as messages come; a day more, for clocks that were set right meanwhile.
+    from_id = id_at(start - timedelta(days=1)) if start else None
+    return Search(channel, state, code, fingerprint, control_id, since=start, from_id=from_id, limit=limit)
+
+
+async def with_patient(queries: Queries, search: Search, patient: str | None) -> Search:
+    """The search, narrowed to one patient: under the identifier itself and under what the ledger links it with."""
+    return replace(search, patients=await order_keys(queries, patient)) if patient else search
 
 
 @app.command("find")
@@ -51,13 +68,19 @@ def find_(
     code: Code = None,
     fingerprint: Fingerprint = None,
     control_id: ControlId = None,
+    patient: Patient = None,
     since: Since = None,
     limit: Limit = 50,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Messages that fit, newest first. Shows no body."""
     search = search_of(channel, state, code, fingerprint, control_id, since, limit)
-    rows = with_tools(store, lambda tools: find(tools.journal.queries, search))
+
+    async def look(tools: Tools) -> Sequence[Mapping[str, Any]]:
+        queries = tools.journal.queries
+        return await find(queries, await with_patient(queries, search, patient))
+
+    rows = with_tools(store, look)
     shown = table("id", "channel", "received", "state", "why")
     for row in rows:
         why = " ".join(filter(None, [row["code"] or row["reason"], row["path"]]))
@@ -108,15 +131,14 @@ async def _show(tools: Tools, id_: str, body: bool, console: Console) -> None:
     queries = tools.journal.queries
     row = await queries.row("message", id_) or await queries.row("delivery", id_)
     if row is None:
-        raise fail(f"no message or delivery {id_} in this store")
+        raise fail(f"no message or delivery {id_} in this store{await _perhaps_pruned(queries, id_)}")
     messages, deliveries = await family(queries, row["origin_id"])
     for message in messages:
         mark = "▶" if message["id"] == id_ else " "
         console.print(f"{mark} message  {message['id']}  {message['channel']}", highlight=False, soft_wrap=True)
         _lines(console, message, ("received_at", "state", "reason", "parent_id", "duplicate_of", "tally"))
         _failure(console, message, body)
-        if body:
-            _body(console, message)
+        _body(console, message, body)
     for delivery in deliveries:
         mark = "▶" if delivery["id"] == id_ else " "
         way = f"{delivery['channel']} → {delivery['destination']}"
@@ -127,8 +149,19 @@ async def _show(tools: Tools, id_: str, body: bool, console: Console) -> None:
         for tried in await attempts(queries, delivery["id"]):
             line = f"      attempt {tried['number']} {_time(tried['at'])}: {tried['code']}: {tried['text']}"
             console.print(line, highlight=False, soft_wrap=True, markup=False)
-        if body:
-            _body(console, delivery)
+        _body(console, delivery, body)
+
+
+async def _perhaps_pruned(queries: Queries, id_: str) -> str:
+    """An id says when it was made; the day's books say what has been pruned of it."""
+    c = tables.pruned.c
+    try:
+        day = millis_of(id_) // 86_400_000
+    except ValueError:
+        return ""
+    rows = await queries.all(select(func.sum(c.count), func.max(c.at)).where(c.day == day))
+    count, at = rows[0]
+    return f"; {count} of its day were pruned, the last on {_time(at)}: it may be one of them" if count else ""
 
 
 def _lines(console: Console, row: Any, names: tuple[str, ...]) -> None:
@@ -148,7 +181,12 @@ def _failure(console: Console, row: Any, with_detail: bool) -> None:
             console.print(f"      they said: {row['detail']}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _body(console: Console, row: Any) -> None:
+def _body(console: Console, row: Any, with_body: bool) -> None:
+    if row["pruned_at"] is not None:
+        console.print(f"      body pruned {_time(row['pruned_at'])}: its time was up", highlight=False, soft_wrap=True)
+        return
+    if not with_body:
+        return
     text = bytes(row["body"]).decode("utf-8", "replace").replace("\r", "\n")
     for line in text.splitlines():
         console.print(f"      | {line}", highlight=False, soft_wrap=True, markup=False)

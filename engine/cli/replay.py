@@ -7,7 +7,18 @@ import typer
 from rich.console import Console
 
 from engine.cli.compose import load_project, project_root
-from engine.cli.messages import Channel, Code, ControlId, Fingerprint, Limit, Since, State, search_of
+from engine.cli.messages import (
+    Channel,
+    Code,
+    ControlId,
+    Fingerprint,
+    Limit,
+    Patient,
+    Since,
+    State,
+    search_of,
+    with_patient,
+)
 from engine.cli.opened import with_tools
 from engine.cli.options import DEFAULT_STORE, Project, Store, fail
 from engine.cli.show import console
@@ -23,6 +34,7 @@ def replay(
     code: Code = None,
     fingerprint: Fingerprint = None,
     control_id: ControlId = None,
+    patient: Patient = None,
     since: Since = None,
     limit: Limit = 1000,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, only the plan is printed.")] = False,
@@ -32,9 +44,14 @@ def replay(
 ) -> None:
     """Replay one message, several, or all that fit a filter. Always prints the plan first."""
     search = search_of(channel, state, code, fingerprint, control_id, since, limit)
-    if not ids and search == Search(limit=limit):
+    if not ids and not patient and search == Search(limit=limit):
         raise fail("name messages or give a filter, such as --fingerprint or --channel with --state", 2)
-    with_tools(store, lambda tools: _replay(tools, ids or [], search, project_root(project), yes, reason))
+
+    async def go(tools: Tools) -> None:
+        wanted = await with_patient(tools.journal.queries, search, patient)
+        await _replay(tools, ids or [], wanted, project_root(project), yes, reason)
+
+    with_tools(store, go)
 
 
 async def _replay(tools: Tools, ids: list[str], search: Search, root: object, yes: bool, reason: str | None) -> None:

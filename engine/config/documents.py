@@ -5,11 +5,21 @@ from dataclasses import fields
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from engine.config.plan import DestinationPlan
 from engine.model.message import Shape
 from engine.model.quantities import Duration
+from engine.model.retention import Retention, days
 from engine.model.retry import RetryPolicy
 
 NAME_PATTERN: Final = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
@@ -35,6 +45,7 @@ class Document(BaseModel):
 
 
 _RETRY: Final = RetryPolicy()
+_KEPT: Final = Retention()
 _PLAN: Final[dict[str, Any]] = {field.name: field.default for field in fields(DestinationPlan)}
 
 
@@ -65,6 +76,29 @@ class CircuitBreaker(Document):
     try_again_in: Duration = Field(_PLAN["breaker_rest_seconds"], gt=0, description="Rest before one call is tried")
 
 
+class Keep(Document):
+    """How long what the channel has taken and given is kept; `islet prune` takes away the rest."""
+
+    bodies: Duration = Field(
+        _KEPT.bodies_seconds, gt=0, description="Bodies, and what peers answered", examples=["30d"]
+    )
+    metadata: Duration = Field(
+        _KEPT.metadata_seconds, gt=0, description="All else that is known of a message", examples=["400d"]
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _not_shorter(cls, value: float, info: ValidationInfo) -> float:
+        bodies = info.data.get("bodies", value)
+        if value < bodies:
+            raise ValueError(f"must not be shorter than `bodies`; write {days(bodies)} or more")
+        return value
+
+    def retention(self) -> Retention:
+        """Without a word about metadata it is kept no shorter than bodies."""
+        return Retention(self.bodies, max(self.bodies, self.metadata))
+
+
 class ChannelKeys(Document):
     """A channel file. What plugins have to say under source, filter, transform and destinations is checked apart."""
 
@@ -85,6 +119,7 @@ class ChannelKeys(Document):
     holds_up_to: int = Field(
         1000, ge=1, description="Messages on their way into the journal at once; then senders wait"
     )
+    keep: Keep = Field(Keep(), description="How long messages are kept")
 
 
 class ChannelSource(Document):

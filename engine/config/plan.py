@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.model.message import Message, Shape
 from engine.model.outcome import Drop, Keep
+from engine.model.retention import Retention
 from engine.model.retry import RetryPolicy
 from engine.model.settings import Settings, Table
 from engine.plugins.plugin import Plugin
@@ -65,6 +66,8 @@ class ChannelPlan:
     """`hold`, `review` or `skip`: where a message goes that a step refuses."""
     holds_up_to: int = 1000
     """Arrivals that may be on their way into the journal at once (back-pressure)."""
+    retention: Retention = field(default_factory=Retention)
+    """How long its messages and deliveries are kept."""
     version: str = ""
     """Twelve hex digits over the channel's text and all it refers to."""
 

@@ -203,8 +203,48 @@ class Queries(Protocol):
         ...
 
 
+class Stretch(Value, frozen=True, gc=False, order=True):
+    """The ids from `start` up to, not including, `end`."""
+
+    start: str
+    end: str
+
+
+class Dropped(Value, frozen=True, gc=False):
+    """What pruning took away for good. `moved`: rows that stayed, and lie elsewhere now."""
+
+    messages: int
+    deliveries: int
+    moved: int = 0
+
+
+class Partitions(Protocol):
+    """Where messages, deliveries and attempts lie in partitions by time, so that old ones go at once."""
+
+    async def make_ahead(self, now: datetime, weeks: int = 4) -> Sequence[str]:
+        """Partitions for this week and some more, so far as they are missing; their names. Raises Unavailable."""
+        ...
+
+    async def stretches(self) -> Sequence[Stretch]:
+        """Those that are there, oldest first."""
+        ...
+
+    async def drop(self, stretch: Stretch, channels: Collection[str]) -> Dropped | None:
+        """Drop one whole, counting what goes in `pruned`. The time of everything in it must be up.
+
+        Families of which something waits, is in flight, has its body, lies outside of the stretch or is none of these
+        channels' stay. None: too many do, or it is not there any more; nothing was done. Raises Unavailable.
+        """
+        ...
+
+
 class Journal(Protocol):
     """Opens and closes both sides."""
+
+    @property
+    def partitions(self) -> Partitions | None:
+        """None where there are none."""
+        ...
 
     @property
     def writer(self) -> Writer: ...

@@ -16,9 +16,10 @@ from engine.model.clock import from_micros, to_micros
 from engine.model.delivery import Delivery
 from engine.model.message import Message, Shape
 from engine.model.share import WHOLE, Share
-from engine.model.states import DELIVERIES_IN_FLIGHT, MESSAGES_IN_FLIGHT
 
 _m, _d = tables.message.c, tables.delivery.c
+_MESSAGE_IN_FLIGHT = tables.among(_m.state, tables.MESSAGE_IN_FLIGHT)
+_DELIVERY_IN_FLIGHT = tables.among(_d.state, tables.DELIVERY_IN_FLIGHT)
 MESSAGE = select(
     _m.id,
     _m.channel,
@@ -113,7 +114,7 @@ class JournalQueries:
         found, missing = self._messages.take(ids)
         if not missing:
             return found
-        rows = await self.all(MESSAGE.where(_m.id.in_(missing), _m.state.in_(MESSAGES_IN_FLIGHT)))
+        rows = await self.all(MESSAGE.where(_m.id.in_(missing), _MESSAGE_IN_FLIGHT))
         return sorted([*found, *map(to_message, rows)], key=lambda message: message.id)
 
     async def pending_deliveries(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
@@ -121,7 +122,7 @@ class JournalQueries:
         found = [PendingDelivery(delivery) for delivery in taken]
         if not missing:
             return found
-        rows = await self.all(_DELIVERY.where(_d.id.in_(missing), _d.state.in_(DELIVERIES_IN_FLIGHT)))
+        rows = await self.all(_DELIVERY.where(_d.id.in_(missing), _DELIVERY_IN_FLIGHT))
         return sorted([*found, *map(_to_delivery, rows)], key=lambda pending: pending.delivery.id)
 
     async def lane(self, channel: str, destination: str, order_key: str, limit: int) -> Sequence[PendingDelivery]:
@@ -130,7 +131,7 @@ class JournalQueries:
                 _d.channel == channel,
                 _d.destination == destination,
                 _d.order_key == order_key,
-                _d.state.in_(DELIVERIES_IN_FLIGHT),
+                _DELIVERY_IN_FLIGHT,
             )
             .order_by(_d.id)
             .limit(limit)
@@ -140,7 +141,7 @@ class JournalQueries:
     async def in_flight(self, channel: str, after: str, limit: int, share: Share = WHOLE) -> Sequence[str]:
         rows = await self.all(
             select(_m.id)
-            .where(_m.channel == channel, _m.state.in_(MESSAGES_IN_FLIGHT), _m.id > after, *_of(_m.shard, share))
+            .where(_m.channel == channel, _MESSAGE_IN_FLIGHT, _m.id > after, *_of(_m.shard, share))
             .order_by(_m.id)
             .limit(limit)
         )
@@ -154,7 +155,7 @@ class JournalQueries:
             .where(
                 _d.channel == channel,
                 _d.destination == destination,
-                _d.state.in_(DELIVERIES_IN_FLIGHT),
+                _DELIVERY_IN_FLIGHT,
                 _d.id > after,
                 *_of(_d.shard, share),
             )

@@ -17,7 +17,7 @@ from engine.model.states import DeliveryState, MessageState
 Row = tuple[Any, ...]
 MESSAGE_COLUMNS = (
     "id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, shard, received_at, state, "
-    "state_at, reason, duplicate_of, code, path, text, detail, fingerprint"
+    "state_at, reason, duplicate_of, control_id, code, path, text, detail, fingerprint"
 )
 DELIVERY_COLUMNS = (
     "id, message_id, origin_id, channel, destination, shape, body, meta, order_key, shard, made_at, state, state_at"
@@ -80,6 +80,7 @@ def message_row(
         at,
         "repeat of a message that is stored" if duplicate_of else None,
         duplicate_of,
+        message.meta.get("control_id"),
         *_failure_row(failure),
     )
 

@@ -143,6 +143,10 @@ class SqliteJournal:
         """For queries over tables that are not the journal's own (the ledger's)."""
         return self._reader
 
+    @property
+    def partitions(self) -> None:
+        """One file, plain tables."""
+
     async def open(self) -> None:
         self._commits.open()
 

@@ -1,9 +1,16 @@
-"""The journal's tables. Times are microseconds since 1970 UTC, ids UUIDv7 text, `meta` and `tally` JSON text."""
+"""The journal's tables. Times are microseconds since 1970 UTC, ids UUIDv7 text, `meta` and `tally` JSON text.
+
+On PostgreSQL messages, deliveries and attempts lie in partitions by time: each a range of ids.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -12,14 +19,46 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
+    literal_column,
     text,
 )
 
 metadata = MetaData()
 
-_IN_FLIGHT = text("state IN ('received')")
-_DELIVERY_IN_FLIGHT = text("state IN ('queued', 'retry')")
-_WAITING = text("state IN ('held', 'deferred', 'review')")
+# States that have an index of their own. A database uses it only where it sees the words, in this order: `among`.
+MESSAGE_IN_FLIGHT = ("received",)
+DELIVERY_IN_FLIGHT = ("queued", "retry")
+WAITING = ("held", "deferred", "review")
+ENDED_EARLY = ("filtered", "duplicate")
+
+
+def among(state: ColumnElement[str], words: Sequence[str]) -> ColumnElement[bool]:
+    """Is the state one of these? Written out, not as parameters."""
+    return state.in_([literal_column(f"'{word}'") for word in words])
+
+
+def _states(words: Sequence[str]) -> TextClause:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return text(f"state IN ({listed})")
+
+
+def _bytewise() -> Text:
+    """Compared byte by byte whatever the database's language, so that an index finds what begins with something."""
+    return Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _where(condition: TextClause) -> dict[str, Any]:
+    """Only the rows for which it holds, in every database that we know."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
+def _search_indexes(table: str) -> list[Index]:
+    """For what people look for."""
+    return [
+        Index(f"{table}_{column}", column, "id", **_where(text(f"{column} IS NOT NULL")))
+        for column in ("code", "fingerprint", "order_key")
+    ]
 
 
 def _failure_columns() -> list[Column[str]]:
@@ -39,7 +78,7 @@ message = Table(
     Column("body", LargeBinary, nullable=False),
     Column("meta", Text, nullable=False),
     Column("source_key", Text),
-    Column("order_key", Text),
+    Column("order_key", _bytewise()),
     Column("shard", SmallInteger, nullable=False, server_default="0"),  # of `engine.model.share`
     Column("received_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
@@ -49,11 +88,18 @@ message = Table(
     Column("reason", Text),
     Column("duplicate_of", String(36)),
     Column("tally", Text),
+    Column("control_id", Text),  # of its meta
+    Column("pruned_at", BigInteger),  # its body was emptied at the end of its time
     *_failure_columns(),
     Index("message_origin", "origin_id"),
-    Index("message_parent", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
-    Index("message_in_flight", "channel", "id", sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT),
-    Index("message_waiting", "fingerprint", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("message_parent", "parent_id", **_where(text("parent_id IS NOT NULL"))),
+    Index("message_in_flight", "channel", "id", **_where(_states(MESSAGE_IN_FLIGHT))),
+    Index("message_waiting", "fingerprint", "id", **_where(_states(WAITING))),
+    Index("message_ended_early", "state", "id", **_where(_states(ENDED_EARLY))),
+    Index("message_control_id", "control_id", "id", **_where(text("control_id IS NOT NULL"))),
+    Index("message_channel", "channel", "id"),
+    *_search_indexes("message"),
+    postgresql_partition_by="RANGE (id)",
 )
 
 # What makes a re-send recognisable: the same key with the same body is a duplicate (law 6).
@@ -78,7 +124,7 @@ delivery = Table(
     Column("shape", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("meta", Text, nullable=False),
-    Column("order_key", Text),
+    Column("order_key", _bytewise()),
     Column("shard", SmallInteger, nullable=False, server_default="0"),
     Column("made_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
@@ -89,6 +135,7 @@ delivery = Table(
     Column("answer_location", Text),
     Column("answer_existing", Boolean),
     Column("answer_detail", Text),
+    Column("pruned_at", BigInteger),
     *_failure_columns(),
     Index("delivery_message", "message_id"),
     Index("delivery_origin", "origin_id"),
@@ -97,10 +144,11 @@ delivery = Table(
         "channel",
         "destination",
         "id",
-        sqlite_where=_DELIVERY_IN_FLIGHT,
-        postgresql_where=_DELIVERY_IN_FLIGHT,
+        **_where(_states(DELIVERY_IN_FLIGHT)),
     ),
-    Index("delivery_waiting", "fingerprint", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("delivery_waiting", "fingerprint", "id", **_where(_states(WAITING))),
+    *_search_indexes("delivery"),
+    postgresql_partition_by="RANGE (id)",
 )
 
 # Attempts that did not deliver; the one that did stands in the delivery itself.
@@ -113,6 +161,21 @@ attempt = Table(
     Column("code", Text, nullable=False),
     Column("text", Text),
     Column("detail", Text),
+    postgresql_partition_by="RANGE (delivery_id)",
+)
+
+# What the books counted of rows that are gone: by channel, and day (since 1970 UTC) on which they were made.
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),  # message or delivery
+    Column("state", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("roots", BigInteger, nullable=False),  # of these, messages that came from outside or by a replay
+    Column("grown", BigInteger, nullable=False),  # by how much their fan-out multiplied them
+    Column("at", BigInteger, nullable=False),
 )
 
 cursor = Table(

@@ -25,3 +25,9 @@ def new_id() -> str:
 def millis_of(id_: str) -> int:
     """When a UUIDv7 was made: milliseconds since 1970."""
     return int(id_[:8] + id_[9:13], 16)
+
+
+def least_id(millis: int) -> str:
+    """What no id that is made at this moment, or later, is less than; for bounds in time."""
+    digits = f"{millis:012x}"
+    return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"

@@ -19,7 +19,7 @@ _m, _d = tables.message.c, tables.delivery.c
 WORDS = ("delivered", "filtered", "duplicate", "held", "deferred", "in review", "in flight")
 """What a copy can have come to, in the order of the books' equation."""
 
-_MESSAGE_WORD = {
+_MESSAGE_WORD: Mapping[str, str] = {
     MessageState.RECEIVED: "in flight",
     MessageState.FILTERED: "filtered",
     MessageState.DUPLICATE: "duplicate",
@@ -27,7 +27,7 @@ _MESSAGE_WORD = {
     MessageState.DEFERRED: "deferred",
     MessageState.REVIEW: "in review",
 }
-_DELIVERY_WORD = {
+_DELIVERY_WORD: Mapping[str, str] = {
     DeliveryState.QUEUED: "in flight",
     DeliveryState.RETRY: "in flight",
     DeliveryState.SENT: "delivered",
@@ -35,13 +35,23 @@ _DELIVERY_WORD = {
     DeliveryState.DEFERRED: "deferred",
     DeliveryState.REVIEW: "in review",
 }
+_p = tables.pruned.c
+_PRUNED = select(
+    _p.channel,
+    _p.kind,
+    _p.state,
+    func.sum(_p.count).label("number"),
+    func.sum(_p.roots).label("roots"),
+    func.sum(_p.grown).label("grown"),
+).group_by(_p.channel, _p.kind, _p.state)
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
     """`received` copies from outside (and replays), `multiplied` by fan-out, `copies` by word.
 
-    `problems` says in words what does not add up; each names ids where there are some.
+    `problems` says in words what does not add up; each names ids where there are some. `pruned` messages and
+    deliveries are counted in all this, though their rows are gone.
     """
 
     received: int
@@ -49,6 +59,7 @@ class Books:
     copies: Mapping[str, int]
     channels: Mapping[str, Mapping[str, int]]
     problems: Sequence[str]
+    pruned: int = 0
 
     @property
     def balance(self) -> bool:
@@ -57,32 +68,48 @@ class Books:
 
 async def books(queries: Queries) -> Books:
     """Count the journal. Reads everything once; for an audit, not for a dashboard."""
-    copies: Counter[str] = Counter()
-    channels: dict[str, Counter[str]] = {}
-    problems: list[str] = []
-    for channel, state, count in await _counts(queries, _m):
-        row = channels.setdefault(channel, Counter())
-        row["received"] += count
-        if state in _MESSAGE_WORD:
-            copies[_MESSAGE_WORD[MessageState(state)]] += count
-            row[_MESSAGE_WORD[MessageState(state)]] += count
-        elif state == MessageState.TRANSFORMED:
-            row["transformed"] += count
-        else:
-            problems.append(f"{count} messages of {channel} are in a state there is not: {state}")
-    for channel, state, count in await _counts(queries, _d):
-        if state in _DELIVERY_WORD:
-            copies[_DELIVERY_WORD[DeliveryState(state)]] += count
-            channels.setdefault(channel, Counter())[_DELIVERY_WORD[DeliveryState(state)]] += count
-        else:
-            problems.append(f"{count} deliveries of {channel} are in a state there is not: {state}")
+    count = _Count()
     roots = await _number(queries, select(func.count()).select_from(tables.message).where(_m.parent_id.is_(None)))
     grown = await _number(
         queries, select(func.coalesce(func.sum(_m.fanout - 1), 0)).where(_m.state == MessageState.TRANSFORMED)
     )
-    problems += await _family_problems(queries)
-    problems += await _delivery_problems(queries)
-    return Books(roots, grown, {word: copies[word] for word in WORDS}, channels, problems)
+    for channel, state, number in await _counts(queries, _m):
+        count.messages(channel, state, number)
+    for channel, state, number in await _counts(queries, _d):
+        count.deliveries(channel, state, number)
+    pruned = 0
+    for row in await queries.all(_PRUNED):
+        (count.messages if row.kind == "message" else count.deliveries)(row.channel, row.state, int(row.number))
+        roots, grown, pruned = roots + int(row.roots), grown + int(row.grown), pruned + int(row.number)
+    problems = [*count.problems, *await _family_problems(queries), *await _delivery_problems(queries)]
+    return Books(roots, grown, {word: count.copies[word] for word in WORDS}, count.channels, problems, pruned)
+
+
+class _Count:
+    """Adds copies up by word, and by channel and word."""
+
+    def __init__(self) -> None:
+        self.copies: Counter[str] = Counter()
+        self.channels: dict[str, Counter[str]] = {}
+        self.problems: list[str] = []
+
+    def messages(self, channel: str, state: str, number: int) -> None:
+        row = self.channels.setdefault(channel, Counter())
+        row["received"] += number
+        if state == MessageState.TRANSFORMED:
+            row["transformed"] += number
+        else:
+            self._add(channel, _MESSAGE_WORD, state, number, "messages")
+
+    def deliveries(self, channel: str, state: str, number: int) -> None:
+        self._add(channel, _DELIVERY_WORD, state, number, "deliveries")
+
+    def _add(self, channel: str, words: Mapping[str, str], state: str, number: int, what: str) -> None:
+        if (word := words.get(state)) is None:
+            self.problems.append(f"{number} {what} of {channel} are in a state there is not: {state}")
+            return
+        self.copies[word] += number
+        self.channels.setdefault(channel, Counter())[word] += number
 
 
 async def _counts(queries: Queries, columns: Any) -> Sequence[Any]:

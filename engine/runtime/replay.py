@@ -67,6 +67,8 @@ async def plan_replay(tools: Tools, ids: Sequence[str], configuration: Configura
             skipped["is a repeat of a message that is stored; replay that one"] += 1
         elif waiting:
             release_deliveries += waiting
+        elif message["pruned_at"] is not None:
+            skipped["has no body any more: it was pruned when its time was up (`keep` of its channel)"] += 1
         else:
             again.append(message)
             sent.update(await _sent(tools, message["origin_id"]))
@@ -126,7 +128,8 @@ async def perform(tools: Tools, plan: ReplayPlan, reason: str | None = None) -> 
     message_ids = [row["id"] for row in plan.release_messages]
     delivery_ids = [row["id"] for row in plan.release_deliveries]
     await writer.release(message_ids, delivery_ids)
-    copies = [await _copy(tools, row["id"]) for row in plan.again]
+    found = [await _copy(tools, row["id"]) for row in plan.again]
+    copies = [copy for copy in found if copy is not None]
     if copies:
         await writer.accept(copies)
     work: dict[str, list[str]] = {}  # for an engine that is alone; engines that share look for operations themselves
@@ -145,8 +148,11 @@ async def perform(tools: Tools, plan: ReplayPlan, reason: str | None = None) -> 
     return len(message_ids) + len(delivery_ids) + len(copies)
 
 
-async def _copy(tools: Tools, id_: str) -> Message:
-    rows = await tools.journal.queries.all(MESSAGE.where(_m.id == id_))
+async def _copy(tools: Tools, id_: str) -> Message | None:
+    """None: it was pruned since the plan was made."""
+    rows = await tools.journal.queries.all(MESSAGE.where(_m.id == id_, _m.pruned_at.is_(None)))
+    if not rows:
+        return None
     original = to_message(rows[0])
     return Message(
         id=new_id(),

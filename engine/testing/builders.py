@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from engine.model.clock import to_micros
 from engine.model.delivery import Delivery
-from engine.model.ids import new_id
+from engine.model.ids import least_id, new_id
 from engine.model.message import Message, Shape
 
 STANDS_AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
+
+
+def an_id(at: datetime) -> str:
+    """An id as it would have been made at this moment; no two are equal."""
+    return least_id(to_micros(at) // 1000)[:14] + "7" + new_id()[15:]
 
 
 def a_message(

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from engine.brokers.embedded import EmbeddedBroker
 from engine.config.plan import ChannelPlan, Configuration
-from engine.contracts.journal import Journal, Queries, Writer
+from engine.contracts.journal import Journal, Partitions, Queries, Writer
 from engine.contracts.plugins import Log
 from engine.journal import tables
 from engine.journal.migrate import upgrade_sqlite
@@ -185,6 +185,10 @@ class GatedJournal:
     def open_gates(self) -> None:
         for gate in self._gates:
             gate.open()
+
+    @property
+    def partitions(self) -> Partitions | None:
+        return self._inner.partitions
 
     async def open(self) -> None:
         await self._inner.open()

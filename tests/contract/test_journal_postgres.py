@@ -13,6 +13,7 @@ from engine.model.errors import Unavailable
 from engine.model.states import MessageState
 from engine.testing.builders import a_message
 from engine.testing.journal_kit import JournalContract, accepted, count
+from engine.testing.prune_kit import PruneContract
 from engine.testing.services import PrivatePostgres
 
 
@@ -31,6 +32,10 @@ async def journal(url: str) -> AsyncIterator[PostgresJournal]:
 
 
 class TestPostgresJournal(JournalContract):
+    pass
+
+
+class TestPostgresPruning(PruneContract):
     pass
 
 

@@ -4,15 +4,20 @@ import asyncio
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from engine.contracts.journal import ProcessOutcome
 from engine.journal.migrate import upgrade_sqlite
 from engine.journal.sqlite import SqliteJournal
 from engine.model.errors import Unavailable
-from engine.testing.builders import a_message
+from engine.model.states import MessageState
+from engine.runtime.prune import Pruned
+from engine.testing.builders import STANDS_AT, a_message, an_id
 from engine.testing.journal_kit import JournalContract, accepted
+from engine.testing.prune_kit import PruneContract, prune
 
 
 @pytest.fixture
@@ -78,6 +83,23 @@ class TestSqliteJournal(JournalContract):
         await journal.writer.accept([a_message(b"y")])
         assert len(await journal.queries.in_flight("test", "", 10)) == 1
         await journal.close()
+
+
+class TestSqlitePruning(PruneContract):
+    async def test_it_goes_on_beside_an_engine_that_writes(self, journal: SqliteJournal) -> None:
+        """Each piece is a short transaction: what arrives meanwhile is committed in between."""
+        made = STANDS_AT - timedelta(days=401)
+        old = [a_message(b"x", id_=an_id(made), received_at=made) for _ in range(1100)]
+        await journal.writer.accept(old)
+        await journal.writer.commit_outcomes([ProcessOutcome(one.id, MessageState.FILTERED) for one in old])
+        pruning = asyncio.create_task(prune(journal))
+        during = 0
+        while not pruning.done():
+            await journal.writer.accept([a_message(b"new")])
+            during += 1
+        assert await pruning == Pruned(bodies=1100, messages=1100)
+        assert during >= 14, "one for each piece at least: 3 of bodies, 11 of families"
+        assert len(await journal.queries.in_flight("test", "", 10_000)) == during
 
 
 async def _pragma_in_the_writer(journal: SqliteJournal, pragma: str) -> None:

@@ -1,5 +1,7 @@
 """`engine.contracts.journal.Journal` on a PostgreSQL database. The tables are there already (`islet db upgrade`)."""
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -7,15 +9,19 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from engine.journal.postgres.commits import GroupCommits
+from engine.journal.postgres.partitions import PostgresPartitions
 from engine.journal.postgres.writer import PostgresWriter
 from engine.journal.queries import JournalQueries
 from engine.journal.recent import Recent
 from engine.model.delivery import Delivery
+from engine.model.errors import Unavailable
 from engine.model.message import Message
 
 _CONNECT_SECONDS = 10.0
 _STATEMENT_SECONDS = 60.0
 _SESSIONS = 8
+_LOOK_AHEAD_SECONDS = 6 * 3600.0
+_LOOK_AGAIN_SECONDS = 60.0
 _SERVER_SETTINGS = {
     "application_name": "islet",
     "jit": "off",
@@ -27,15 +33,23 @@ _SERVER_SETTINGS = {
 class PostgresJournal:
     """Opens even when the database is away: then its calls raise Unavailable until it is back."""
 
-    def __init__(self, url: str) -> None:
-        """`url`: `postgresql://user:password@host:port/database`, `?sslmode=verify-full` for TLS."""
+    def __init__(self, url: str, *, makes_partitions: bool = False) -> None:
+        """`url`: `postgresql://user:password@host:port/database`, `?sslmode=verify-full` for TLS.
+
+        `makes_partitions`: while it is open it makes those of the coming weeks.
+        """
         self._url = url
+        self._makes_partitions = makes_partitions
+        self._ahead: asyncio.Task[None] | None = None
+        self._pool: asyncpg.Pool[Any] | None = None
+        """For what looks after partitions; the writer has connections of its own."""
         self._engine = async_engine(url)
         self._messages: Recent[Message] = Recent(lambda message: message.body)
         self._deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
         self._commits = GroupCommits(self._connect)
         self.writer = PostgresWriter(self._commits, self._engine, self._messages, self._deliveries)
         self.queries = JournalQueries(self._engine, self._messages, self._deliveries)
+        self.partitions = PostgresPartitions(self._opened)
 
     def __repr__(self) -> str:
         parts = urlsplit(self._url)  # the password stays out
@@ -47,7 +61,18 @@ class PostgresJournal:
         return self._engine
 
     async def open(self) -> None:
+        self._pool = asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=2,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_STATEMENT_SECONDS,
+            server_settings=_SERVER_SETTINGS,
+        )
+        await self._pool
         self._commits.open()
+        if self._makes_partitions:
+            self._ahead = asyncio.create_task(self._look_ahead(), name="journal-partitions")
 
     def forget(self) -> None:
         """What is remembered of copies in flight may have been finished by others: it is read again."""
@@ -55,7 +80,14 @@ class PostgresJournal:
         self._deliveries.clear()
 
     async def close(self) -> None:
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
+            self._ahead = None
         await self._commits.close()
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.close()
         await self._engine.dispose()
 
     async def _connect(self) -> "asyncpg.Connection[Any]":
@@ -65,6 +97,20 @@ class PostgresJournal:
             command_timeout=_STATEMENT_SECONDS,
             server_settings=_SERVER_SETTINGS,
         )
+
+    async def _look_ahead(self) -> None:
+        while True:
+            wait = _LOOK_AHEAD_SECONDS
+            try:
+                await self.partitions.make_ahead(datetime.now(UTC))
+            except Unavailable:  # no harm: there are weeks of time, and after them the default partition
+                wait = _LOOK_AGAIN_SECONDS
+            await asyncio.sleep(wait)
+
+    def _opened(self) -> "asyncpg.Pool[Any]":
+        if self._pool is None:
+            raise Unavailable("the journal is not open", code="journal-closed")
+        return self._pool
 
 
 def async_engine(url: str) -> AsyncEngine:

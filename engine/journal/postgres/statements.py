@@ -2,6 +2,9 @@
 
 Other engines write at the same time. Rows are locked in the order of their ids and keys, so that two transactions
 never wait for each other; the state of a row, looked at under its lock, decides who may act.
+
+Messages and deliveries lie in partitions by id. A statement that names ids says the least and the greatest of them
+as well: however many partitions there are, only those between the two are looked at.
 """
 
 from collections import defaultdict
@@ -84,35 +87,40 @@ _ACCEPT_NEW = f"""
     stored AS ({_INSERT_MESSAGE})
     SELECT 1 / ((SELECT count(*) FROM added) = (SELECT count(*) FROM given))::int
 """  # noqa: S608
-_LOCK_MESSAGES = "SELECT id FROM message WHERE id = ANY ($1::text[]) AND state = 'received' ORDER BY id FOR UPDATE"
+# Parameters 1 to 3 are ids, the least and the greatest of them: the last two say which partitions to look at.
+_AMONG = "id = ANY ($1::text[]) AND id >= $2 AND id <= $3"
+_LOCK_MESSAGES = f"SELECT id FROM message WHERE {_AMONG} AND state = 'received' ORDER BY id FOR UPDATE"  # noqa: S608
+_LOCK_DELIVERIES = f"SELECT id FROM delivery WHERE {_AMONG} AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"  # noqa: S608
+_AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, detail = NULL, fingerprint = NULL"
+_WAITS = "state IN ('held', 'deferred', 'review')"
+_RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {_AMONG} AND {_WAITS}"  # noqa: S608
+_RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {_AMONG} AND {_WAITS}"  # noqa: S608
 _OUTCOME = ("id", *OUTCOME_COLUMNS)
 _FINISH_MESSAGES = f"""
     WITH open AS ({_LOCK_MESSAGES}),
     finished AS (
-        UPDATE message SET {_changes(OUTCOME_COLUMNS)} FROM {_rows(_OUTCOME, 2)}
-        WHERE message.id = new.id AND message.id IN (SELECT id FROM open)
+        UPDATE message SET {_changes(OUTCOME_COLUMNS)} FROM {_rows(_OUTCOME, 4)}
+        WHERE message.id = new.id AND message.id >= $2 AND message.id <= $3 AND message.id IN (SELECT id FROM open)
     ),
     children AS (
-        INSERT INTO message ({MESSAGE_COLUMNS}) SELECT new.* FROM {_rows(MESSAGE_COLUMNS, 2 + len(_OUTCOME))}
+        INSERT INTO message ({MESSAGE_COLUMNS}) SELECT new.* FROM {_rows(MESSAGE_COLUMNS, 4 + len(_OUTCOME))}
         WHERE new.parent_id IN (SELECT id FROM open)
     ),
     deliveries AS (
         INSERT INTO delivery ({DELIVERY_COLUMNS})
-        SELECT new.* FROM {_rows(DELIVERY_COLUMNS, 2 + len(_OUTCOME) + _width(MESSAGE_COLUMNS))}
+        SELECT new.* FROM {_rows(DELIVERY_COLUMNS, 4 + len(_OUTCOME) + _width(MESSAGE_COLUMNS))}
         WHERE new.message_id IN (SELECT id FROM open)
     )
     SELECT id FROM open
 """  # noqa: S608
 _DELIVERED = ("id", *DELIVERY_OUTCOME_COLUMNS)
 _FINISH_DELIVERIES = f"""
-    WITH open AS (
-        SELECT id FROM delivery WHERE id = ANY ($1::text[]) AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE
-    ),
+    WITH open AS ({_LOCK_DELIVERIES}),
     finished AS (
-        UPDATE delivery SET {_changes(DELIVERY_OUTCOME_COLUMNS)} FROM {_rows(_DELIVERED, 2)}
-        WHERE delivery.id = new.id AND delivery.id IN (SELECT id FROM open)
+        UPDATE delivery SET {_changes(DELIVERY_OUTCOME_COLUMNS)} FROM {_rows(_DELIVERED, 4)}
+        WHERE delivery.id = new.id AND delivery.id >= $2 AND delivery.id <= $3 AND delivery.id IN (SELECT id FROM open)
     )
-    INSERT INTO attempt ({_ATTEMPT_COLUMNS}) SELECT * FROM {_rows(_ATTEMPT_COLUMNS, 2 + len(_DELIVERED))}
+    INSERT INTO attempt ({_ATTEMPT_COLUMNS}) SELECT * FROM {_rows(_ATTEMPT_COLUMNS, 4 + len(_DELIVERED))}
     ON CONFLICT DO NOTHING
 """  # noqa: S608
 
@@ -122,6 +130,11 @@ def _columns(rows: Sequence[Row], width: int) -> list[list[Any]]:
     if not rows:
         return [[] for _ in range(width)]
     return [[_fit(value) for value in column] for column in zip(*rows, strict=True)]
+
+
+def _among(ids: Sequence[str]) -> tuple[list[str], str, str]:
+    """Ids, the least and the greatest of them."""
+    return list(ids), min(ids, default=""), max(ids, default="")
 
 
 def _fit(value: Any) -> Any:
@@ -176,7 +189,7 @@ async def _forget_keys(connection: Connection, keys: Sequence[KeyRow]) -> None:
 
 async def lock_messages(connection: Connection, message_ids: Sequence[str]) -> set[str]:
     """Those of the messages that are in flight; nobody else can finish them before this transaction ends."""
-    return {row[0] for row in await connection.fetch(_LOCK_MESSAGES, list(message_ids))}
+    return {row[0] for row in await connection.fetch(_LOCK_MESSAGES, *_among(message_ids))}
 
 
 async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[bool]:
@@ -188,7 +201,7 @@ async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutc
     deliveries = [delivery_row(delivery, at) for outcome in first.values() for delivery in outcome.deliveries]
     found = await connection.fetch(
         _FINISH_MESSAGES,
-        list(first),
+        *_among(list(first)),
         *_columns(updates, len(_OUTCOME)),
         *_columns(children, _width(MESSAGE_COLUMNS)),
         *_columns(deliveries, _width(DELIVERY_COLUMNS)),
@@ -203,7 +216,7 @@ async def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryO
     latest = {row[0]: row for row in rows}
     await connection.fetch(
         _FINISH_DELIVERIES,
-        list(latest),
+        *_among(list(latest)),
         *_columns(list(latest.values()), len(_DELIVERED)),
         *_columns(attempts, _width(_ATTEMPT_COLUMNS)),
     )
@@ -243,19 +256,9 @@ async def set_channel(connection: Connection, channel: str, column: str, value: 
 async def release(connection: Connection, message_ids: Sequence[str], delivery_ids: Sequence[str]) -> None:
     """`Writer.release`."""
     at = now_micros()
-    again = "state_at = $2, attempts = 0, code = NULL, path = NULL, text = NULL, detail = NULL, fingerprint = NULL"
-    waits = "state IN ('held', 'deferred', 'review')"
-    await connection.execute(
-        f"UPDATE message SET state = 'received', {again} WHERE id = ANY ($1::text[]) AND {waits}",  # noqa: S608
-        list(message_ids),
-        at,
-    )
-    await connection.execute(
-        f"UPDATE delivery SET state = 'queued', due_at = NULL, {again} "  # noqa: S608
-        f"WHERE id = ANY ($1::text[]) AND {waits}",
-        list(delivery_ids),
-        at,
-    )
+    for sql, ids in ((_RELEASE_MESSAGES, message_ids), (_RELEASE_DELIVERIES, delivery_ids)):
+        if ids:
+            await connection.execute(sql, *_among(ids), at)
 
 
 async def add_operation(connection: Connection, row: Sequence[Any]) -> None:

@@ -9,6 +9,26 @@ from tests.unit.config.world import ORU_IN, problems_of_a_change
 
 # What is changed in the text of a good channel, into what, and the problems that this gives.
 CHANNEL = {
+    "metadata kept for less time than bodies": (
+        "when_it_fails: hold",
+        "keep:\n  bodies: 30d\n  metadata: 36h",
+        ["16:13 E204 keep.metadata: must not be shorter than `bodies`; write 30d or more"],
+    ),
+    "metadata kept for less time than bodies are without a word": (
+        "when_it_fails: hold",
+        "keep: {metadata: 7d}",
+        ["14:18 E204 keep.metadata: must not be shorter than `bodies`; write 30d or more"],
+    ),
+    "a time to keep without a unit": (
+        "when_it_fails: hold",
+        "keep: {bodies: 30}",
+        ["14:16 E204 keep.bodies: 30 what? Write a unit: 30s, 30m or 30h"],
+    ),
+    "something else to keep": (
+        "when_it_fails: hold",
+        "keep: {body: 30d}",
+        ["14:8 E201 keep.body: unknown key; there are: bodies, metadata"],
+    ),
     "no source": (
         "source:\n  type: mllp_listener\n  port: 2575\n  accepts: [ORU^R01]\n",
         "",
@@ -80,7 +100,7 @@ CHANNEL = {
         "when_it_fails: hold",
         "qwertz: 1",
         [
-            "14:1 E201 qwertz: unknown key; there are: channel, description, destinations, enabled, filter, holds_up_to, owner, retry, site, source, tenant, transform, when_it_fails"
+            "14:1 E201 qwertz: unknown key; there are: channel, description, destinations, enabled, filter, holds_up_to, keep, owner, retry, site, source, tenant, transform, when_it_fails"
         ],
     ),
     "a limit of nothing": (

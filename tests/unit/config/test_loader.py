@@ -8,6 +8,7 @@ import pytest
 
 from engine import sdk
 from engine.config.plan import Configuration
+from engine.model.retention import DAY, Retention
 from engine.model.retry import RetryPolicy
 from engine.testing.builders import a_message
 from tests.unit.config.world import (
@@ -55,6 +56,7 @@ destinations:
 retry: {attempts: 4, first_wait: 20s, longest_wait: 5s, jitter: true}
 when_it_fails: review
 holds_up_to: 50
+keep: {bodies: 7d, metadata: 90d}
 """
 ENV = {"HOST": "0123", "PORT": "2600"}
 
@@ -84,6 +86,13 @@ def test_a_channel_with_everything_becomes_a_plan(tmp_path: Path) -> None:
     assert plan.feeds == ("reconcile",)
     assert plan.retry == RetryPolicy(4, 20.0, 20.0, 0.5)
     assert (plan.when_it_fails, plan.holds_up_to) == ("review", 50)
+    assert plan.retention == Retention(7 * DAY, 90 * DAY)
+
+
+def test_metadata_are_kept_as_long_as_bodies_at_least(tmp_path: Path) -> None:
+    channels = configuration(tmp_path, with_channel(ORU_IN + "keep: {bodies: 500d}\n")).channels
+    assert channels["oru-in"].retention == Retention(500 * DAY, 500 * DAY)
+    assert channels["reconcile"].retention == Retention(30 * DAY, 400 * DAY)
 
 
 def test_destinations_carry_what_the_engine_does_around_them(tmp_path: Path) -> None:
