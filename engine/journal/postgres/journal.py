@@ -48,7 +48,9 @@ class PostgresJournal:
         self._deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
         self._commits = GroupCommits(self._connect)
         self.writer = PostgresWriter(self._commits, self._engine, self._messages, self._deliveries)
-        self.queries = JournalQueries(self._engine, self._messages, self._deliveries)
+        # One statement, one round trip: nothing here reads twice and needs both answers to be of one moment.
+        reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.queries = JournalQueries(reader, self._messages, self._deliveries)
         self.partitions = PostgresPartitions(self._opened)
 
     def __repr__(self) -> str:
