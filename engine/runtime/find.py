@@ -1,11 +1,11 @@
 """Finding messages: one set of words for `messages find`, `replay` and the console."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select, true, union
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, exists, select, true, union
 
 from engine.contracts.journal import Queries
 from engine.journal import tables
@@ -13,6 +13,7 @@ from engine.model.clock import to_micros
 from engine.model.states import DeliveryState, MessageState
 
 _m, _d, _other = tables.message.c, tables.delivery.c, tables.message.alias("other").c
+_FEW = 500
 _MESSAGE_STATES = frozenset(MessageState)
 _DELIVERY_STATES = frozenset(DeliveryState)
 _MESSAGE_GROUPS = (tables.MESSAGE_IN_FLIGHT, tables.WAITING, tables.ENDED_EARLY)
@@ -23,7 +24,7 @@ _DELIVERY_GROUPS = (tables.DELIVERY_IN_FLIGHT, tables.WAITING)
 class Search:
     """All given words must hold. `state` is a message's or a delivery's; a message is found by its deliveries too.
 
-    `patients`: order keys of one patient, each also as the beginning of a longer one (`4711` finds `4711|STM`).
+    `patients`: order keys of one patient; the first also as the beginning of longer ones (`4711` finds `4711|STM`).
     `from_id`: nothing older than this id, which is found faster than `since`.
     """
 
@@ -39,43 +40,49 @@ class Search:
     limit: int = 50
 
 
-def _conditions(search: Search) -> list[ColumnElement[bool]]:
-    said = []
+def _messages(search: Search) -> Select[Any]:
+    columns = (_m.id, _m.channel, _m.shape, _m.state, _m.received_at, _m.origin_id)
+    failure = (_m.reason, _m.code, _m.path, _m.text, _m.fingerprint)
+    asked = select(*columns, *failure).where(true(), *_conditions(search))
+    return asked.order_by(_m.id.desc()).limit(search.limit)
+
+
+def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
+    """On the message itself."""
     if search.channel:
-        said.append(_m.channel == search.channel)
-    if search.state:
-        said.append(_in_state(search.state))
-    if search.code:
-        said.append(_either(_other.code == search.code, _d.code == search.code))
-    if search.fingerprint:
-        said.append(_either(_other.fingerprint == search.fingerprint, _d.fingerprint == search.fingerprint))
+        yield _m.channel == search.channel
+    if search.state and search.state not in _DELIVERY_STATES:
+        yield _is(_m.state, search.state, _MESSAGE_GROUPS)
+    if search.state == DeliveryState.SENT:  # most are: the newest are found soonest by looking at messages one by one
+        yield exists().where(_d.message_id == _m.id, _d.state == search.state)
     if search.control_id:
-        said.append(_m.control_id == search.control_id)
-    if search.patients:
-        said.append(_either(_of_patient(_other.order_key, search), _of_patient(_d.order_key, search)))
+        yield _m.control_id == search.control_id
     if search.since:
-        said.append(_m.received_at >= to_micros(search.since))
+        yield _m.received_at >= to_micros(search.since)
     if search.until:
-        said.append(_m.received_at < to_micros(search.until))
+        yield _m.received_at < to_micros(search.until)
     if search.from_id:
-        said.append(_m.id >= search.from_id)
-    return said
+        yield _m.id >= search.from_id
 
 
-def _either(of_message: ColumnElement[bool], of_delivery: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Each half by its own index."""
-    return _m.id.in_(union(select(_other.id).where(of_message), select(_d.message_id).where(of_delivery)))
+def _ids(search: Search) -> Iterator[CompoundSelect[tuple[str]]]:
+    """Of messages that fit themselves or by a delivery: one set for each word, of which all must hold."""
+    if search.state and search.state in _DELIVERY_STATES and search.state != DeliveryState.SENT:
+        of_message = [_is(_other.state, search.state, _MESSAGE_GROUPS)] if search.state in _MESSAGE_STATES else []
+        yield _either(of_message, [_is(_d.state, search.state, _DELIVERY_GROUPS)])
+    if search.code:
+        yield _either([_other.code == search.code], [_d.code == search.code])
+    if search.fingerprint:
+        yield _either([_other.fingerprint == search.fingerprint], [_d.fingerprint == search.fingerprint])
+    if search.patients:
+        yield _either(_of_patient(_other.order_key, search.patients), _of_patient(_d.order_key, search.patients))
 
 
-def _in_state(state: str) -> ColumnElement[bool]:
-    if state not in _DELIVERY_STATES:
-        return _is(_m.state, state, _MESSAGE_GROUPS)
-    of_delivery = _is(_d.state, state, _DELIVERY_GROUPS)
-    if state in _MESSAGE_STATES:
-        return _either(_is(_other.state, state, _MESSAGE_GROUPS), of_delivery)
-    if state == DeliveryState.SENT:  # most are: the newest are found soonest by looking at messages one by one
-        return exists().where(_d.message_id == _m.id, of_delivery)
-    return _m.id.in_(select(_d.message_id).where(of_delivery))
+def _either(
+    of_message: Sequence[ColumnElement[bool]], of_delivery: Sequence[ColumnElement[bool]]
+) -> CompoundSelect[tuple[str]]:
+    messages = [select(_other.id.label("id")).where(one) for one in of_message]
+    return union(*messages, *(select(_d.message_id.label("id")).where(one) for one in of_delivery))
 
 
 def _is(column: ColumnElement[str], state: str, groups: Sequence[Sequence[str]]) -> ColumnElement[bool]:
@@ -84,23 +91,19 @@ def _is(column: ColumnElement[str], state: str, groups: Sequence[Sequence[str]])
     return and_(tables.among(column, words), column == state) if words else column == state
 
 
-def _of_patient(column: ColumnElement[str], search: Search) -> ColumnElement[bool]:
+def _of_patient(column: ColumnElement[str], keys: Sequence[str]) -> Sequence[ColumnElement[bool]]:
     """`}` is the sign after `|`: between the two lies all that begins with the key and `|`."""
-    parts = [or_(column == key, and_(column > f"{key}|", column < f"{key}}}")) for key in search.patients]
-    return or_(false(), *parts)
-
-
-def statement(search: Search) -> Select[Any]:
-    """What `find` asks."""
-    columns = (_m.id, _m.channel, _m.shape, _m.state, _m.received_at, _m.origin_id)
-    failure = (_m.reason, _m.code, _m.path, _m.text, _m.fingerprint)
-    conditions = and_(true(), *_conditions(search))
-    return select(*columns, *failure).where(conditions).order_by(_m.id.desc()).limit(search.limit)
+    return [column.in_(keys), and_(column > f"{keys[0]}|", column < f"{keys[0]}}}")]
 
 
 async def find(queries: Queries, search: Search) -> Sequence[Mapping[str, Any]]:
     """Newest first, without bodies: id, channel, shape, state, received_at (µs), reason, code, path, fingerprint."""
-    return [dict(row._mapping) for row in await queries.all(statement(search))]
+    asked = _messages(search)
+    for ids in _ids(search):
+        # Looked up first: a database that gets both at once may go through all messages, newest first, to find one.
+        found = [row[0] for row in await queries.all(ids.limit(_FEW + 1))]
+        asked = asked.where(_m.id.in_(found if len(found) <= _FEW else ids))
+    return [dict(row._mapping) for row in await queries.all(asked)]
 
 
 async def family(queries: Queries, origin_id: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:

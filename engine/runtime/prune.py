@@ -7,7 +7,7 @@ and a rest as long as itself lets others write.
 import getpass
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -15,9 +15,8 @@ import orjson
 from engine.contracts.journal import Dropped, Journal, Stretch
 from engine.journal import outlook, prune
 from engine.journal.outlook import Outlook
-from engine.journal.weeks import id_at
 from engine.model.clock import Clock, to_micros
-from engine.model.ids import new_id
+from engine.model.ids import least_id, new_id
 from engine.model.retention import Retention
 
 _BODIES_AT_ONCE: Final = 500
@@ -150,4 +149,5 @@ async def _write_down(journal: Journal, done: Pruned, now: datetime) -> None:
 
 
 def _before(moment: datetime, seconds: float) -> str:
-    return id_at(moment - timedelta(seconds=seconds))
+    """The least id of what is younger; a time longer than that since 1970 keeps everything."""
+    return least_id(max(0, to_micros(moment) // 1000 - int(seconds * 1000)))

@@ -1,6 +1,7 @@
 """The ledger inside the journal's own transactions: all of a message or nothing, and every look-up by an index."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 from sqlalchemy import event
 
 from clinical.records import Glucose, encode
+from engine.contracts.journal import ProcessOutcome
 from engine.contracts.plugins import Transaction
 from engine.journal.migrate import upgrade_sqlite
 from engine.journal.sqlite import SqliteJournal
 from engine.model.message import Message, Shape
-from engine.testing.builders import a_message
+from engine.model.states import MessageState
+from engine.testing.builders import STANDS_AT, a_message, an_id
+from engine.testing.prune_kit import prune
 from ledger import queries
 from ledger.rules import TOLERANCE
 from tests.unit.ledger.support import MemoryLedger, a_reading, drops, passed_on
@@ -116,3 +120,29 @@ async def test_a_replay_plan_is_looked_up_by_the_key_of_the_reading(journal: Sql
         statement, parameters = asked[-1]
         rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         assert "reading_source_same" in "\n".join(str(tuple(row)) for row in rows)
+
+
+async def test_a_reading_keeps_its_lineage_when_the_messages_that_told_of_it_are_pruned(
+    journal: SqliteJournal,
+) -> None:
+    """The ledger holds the records themselves: what it says of a reading, and what it recognises, needs no message."""
+    made = STANDS_AT - timedelta(days=500)
+    message = a_message(encode([a_reading(182)]), Shape.RECORDS, id_=an_id(made), received_at=made)
+    await journal.writer.accept([message])
+    async with journal.writer.transaction() as tx:
+        assert passed_on(await reconcile(message, SETTINGS, tx))
+        await tx.commit_outcomes([ProcessOutcome(message.id, MessageState.FILTERED)])
+    async with journal.reader.connect() as connection:
+        (told,) = await queries.of_messages(connection, [message.id])
+        before = await queries.lineage(connection, "default", told.reading_id)
+    assert (await prune(journal)).messages == 1
+    assert await journal.queries.row("message", message.id) is None
+    async with journal.reader.connect() as connection:
+        after = await queries.lineage(connection, "default", told.reading_id)
+        assert after is not None
+        assert after == before
+        assert [(source.message_id, source.is_truth) for source in after.sources] == [(message.id, True)]
+        assert after.sources[0].record == told.record is not None
+    again = a_message(message.body, Shape.RECORDS)
+    async with journal.writer.transaction() as tx:
+        assert drops(await reconcile(again, SETTINGS, tx))[0].duplicate
