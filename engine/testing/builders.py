@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import count
 
 from engine.model.clock import to_micros
 from engine.model.delivery import Delivery
@@ -12,8 +13,11 @@ STANDS_AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 
 
 def an_id(at: datetime) -> str:
-    """An id as it would have been made at this moment; no two are equal."""
-    return least_id(to_micros(at) // 1000)[:14] + "7" + new_id()[15:]
+    """An id as it would have been made at this moment: of two for the same moment the later call's is greater."""
+    return f"{least_id(to_micros(at) // 1000)[:14]}7{next(_made) % 0x1000:03x}{new_id()[18:]}"
+
+
+_made = count()
 
 
 def a_message(
