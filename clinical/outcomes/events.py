@@ -8,6 +8,7 @@ it. Level 2 events are a subset of level 1. Prolonged: at least 120 minutes in t
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -92,32 +93,42 @@ def events(runs: Runs, kind: Kind, profile: Profile) -> Events:
     """The events of one kind. Nothing is open before the first run: what ran already begins with the first reading."""
     if not len(runs):
         return Events(kind, *(np.empty(0, np.int64) for _ in range(4)))
-    pieces, begins = _pieces(runs, kind, profile)
-    opens = begins if begins is not None else _long_enough(pieces, kind, profile)
-    ends_by_gap = np.concatenate([pieces.broken[1:] != 0, [True]])
-    closes = (pieces.band == _CLOSING) & (pieces.seconds >= profile.recovery_seconds)
-    return _between(pieces, kind, opens, closes, ends_by_gap)
-
-
-def _pieces(runs: Runs, kind: Kind, profile: Profile) -> tuple[Runs, Flags | None]:
-    """Runs by what they mean for an event, and where it begins if its length does not tell that."""
-    meaning = np.array([_meaning(band, kind, profile) for band in Band], np.int64)[runs.band]
-    begins = _extended_begins(runs) if kind is Kind.HYPER_EXTENDED else None
+    meaning = _meanings(kind, profile)[runs.band]
     fresh = np.concatenate([[True], (meaning[1:] != meaning[:-1]) | (runs.broken[1:] != 0)])
+    begins = _extended_begins(runs) if kind is Kind.HYPER_EXTENDED else None
     if begins is not None:
         fresh |= begins
     starts = np.flatnonzero(fresh)
+    what, seconds = meaning[starts], np.add.reduceat(runs.seconds, starts)
+    opens = begins[starts] if begins is not None else (what == _OPENING) & (seconds >= _least(kind, profile))
+    closes = (what == _CLOSING) & (seconds >= profile.recovery_seconds)
+    return _between(runs, kind, starts, opens, closes)
+
+
+def _between(runs: Runs, kind: Kind, starts: I64, opens: Flags, closes: Flags) -> Events:
+    """From each opening that nothing has open to the next closing: pieces of runs, which begin at `starts`, that are
+    recovery, or the end of cover."""
     lasts = np.append(starts[1:], len(runs)) - 1
-    pieces = Runs(
-        meaning[starts],
-        runs.start_millis[starts],
-        runs.end_millis[lasts],
-        np.add.reduceat(runs.seconds, starts),
-        np.add.reduceat(runs.filled_seconds, starts),
-        runs.broken[starts],
-        runs.group[starts],
-    )
-    return pieces, None if begins is None else begins[starts]
+    cover_ends = np.append(runs.broken[starts[1:]] != 0, True)
+    ends = np.flatnonzero(np.stack([closes, cover_ends], axis=1))  # piece by piece, what it does before how it ends
+    opening = np.flatnonzero(opens)
+    next_end = np.searchsorted(ends, 2 * opening)
+    fresh = np.concatenate([[True], next_end[1:] != next_end[:-1]])[: opening.size]
+    start, (end, by_cover) = opening[fresh], np.divmod(ends[next_end[fresh]], 2)
+    follower = np.append(runs.group[1:], -1)
+    is_last = follower[lasts[end]] != runs.group[lasts[end]]
+    ended = np.where(by_cover == 0, Ended.RECOVERED, np.where(is_last, Ended.OPEN, Ended.TRUNCATED))
+    end_millis = np.where(by_cover == 0, runs.start_millis[starts[end]], runs.end_millis[lasts[end]])
+    begun = starts[start]
+    return Events(kind, runs.start_millis[begun], end_millis, ended.astype(np.int64), runs.group[begun])
+
+
+@lru_cache(maxsize=256)
+def _meanings(kind: Kind, profile: Profile) -> I64:
+    """For each band what a run in it does to an event."""
+    table = np.array([_meaning(band, kind, profile) for band in Band], np.int64)
+    table.flags.writeable = False
+    return table
 
 
 def _meaning(band: Band, kind: Kind, profile: Profile) -> int:
@@ -132,69 +143,41 @@ def _meaning(band: Band, kind: Kind, profile: Profile) -> int:
     return _CLOSING
 
 
-def _long_enough(pieces: Runs, kind: Kind, profile: Profile) -> Flags:
-    least = profile.event_seconds
+def _least(kind: Kind, profile: Profile) -> int:
     if kind is Kind.HYPO_PROLONGED:
-        least = profile.prolonged_seconds + profile.prolonged_strictly
-    enough: Flags = (pieces.band == _OPENING) & (pieces.seconds >= least)
-    return enough
+        return profile.prolonged_seconds + profile.prolonged_strictly
+    return profile.event_seconds
 
 
 def _extended_begins(runs: Runs) -> Flags:
-    """The very high runs from whose start, or to whose end, 90 of 120 minutes are very high. Such a stretch, moved
-    until it meets an edge of a very high run, always begins or ends with one."""
-    high = (runs.band == Band.VERY_HIGH).astype(np.int64)
+    """The very high runs in which 120 minutes begin that are very high for 90: such a stretch, moved until it meets an
+    edge of a very high run, always begins or ends with one. Time is in nominal seconds."""
+    begins = np.zeros(len(runs), np.bool_)
+    highs = np.flatnonzero(runs.band == Band.VERY_HIGH)
+    if not highs.size:
+        return begins
+    high = runs.band == Band.VERY_HIGH
     ends = np.cumsum(runs.seconds)
-    starts = ends - runs.seconds
     sums = np.concatenate([[0], np.cumsum(runs.seconds * high)])
-    segment = np.maximum.accumulate(np.where(runs.broken != 0, starts, 0))
-    borders = np.append(np.flatnonzero(runs.broken != 0)[1:], len(runs))
-    segment_end = ends[borders[np.cumsum(runs.broken != 0) - 1] - 1]
+    cuts = np.flatnonzero(runs.broken)
+    segment = np.searchsorted(cuts, highs, side="right") - 1
+    first = ends[cuts[segment]] - runs.seconds[cuts[segment]]
+    last = np.append(ends[cuts[1:] - 1], ends[-1])[segment]
 
     def high_until(moment: I64) -> I64:
         place = np.minimum(np.searchsorted(ends, moment, side="left"), len(runs) - 1)
-        found: I64 = sums[place] + (moment - starts[place]) * high[place]
+        found: I64 = sums[place] + (moment - ends[place] + runs.seconds[place]) * high[place]
         return found
 
-    after = high_until(np.minimum(starts + EXTENDED_WITHIN_SECONDS, segment_end)) - high_until(starts)
-    begins: Flags = (high == 1) & (after >= EXTENDED_SECONDS)
-    back = np.maximum(ends - EXTENDED_WITHIN_SECONDS, segment)
-    before = high_until(ends) - high_until(back)
-    late = np.flatnonzero((high == 1) & (before >= EXTENDED_SECONDS))
+    until = ends[highs]
+    since = until - runs.seconds[highs]
+    ahead = high_until(np.minimum(since + EXTENDED_WITHIN_SECONDS, last)) - sums[highs]
+    begins[highs[ahead >= EXTENDED_SECONDS]] = True
+    back = np.maximum(until - EXTENDED_WITHIN_SECONDS, first)
+    late = sums[highs + 1] - high_until(back) >= EXTENDED_SECONDS
     owner = np.searchsorted(ends, back[late], side="right")
-    highs = np.flatnonzero(high)
     begins[highs[np.searchsorted(highs, owner)]] = True
     return begins
-
-
-def _between(pieces: Runs, kind: Kind, opens: Flags, closes: Flags, ends_by_gap: Flags) -> Events:
-    """From each opening that nothing has open to the next closing: a closing piece, or the end of cover."""
-    marks = np.flatnonzero(opens | closes | ends_by_gap)
-    turns = _turns(marks, opens, closes, ends_by_gap)
-    place, what = turns[:, 0], turns[:, 1]
-    before = np.concatenate([[_CLOSED], what[:-1]])
-    first = np.flatnonzero((what == _OPENED) & (before != _OPENED))
-    shut = np.flatnonzero(what != _OPENED)
-    end = shut[np.searchsorted(shut, first)]
-    start, last = place[first], place[end]
-    by_recovery = what[end] == _CLOSED
-    final = np.concatenate([pieces.group[1:] != pieces.group[:-1], [True]])
-    ended = np.where(by_recovery, Ended.RECOVERED, np.where(final[last], Ended.OPEN, Ended.TRUNCATED))
-    end_millis = np.where(by_recovery, pieces.start_millis[last], pieces.end_millis[last])
-    return Events(kind, pieces.start_millis[start], end_millis, ended.astype(np.int64), pieces.group[start])
-
-
-_CLOSED, _OPENED, _CUT = 0, 1, 2
-
-
-def _turns(marks: I64, opens: Flags, closes: Flags, ends_by_gap: Flags) -> I64:
-    """(piece, what) in order: what a piece does first, then that cover ends behind it."""
-    acts = marks[opens[marks] | closes[marks]]
-    cuts = marks[ends_by_gap[marks]]
-    what = np.concatenate([np.where(opens[acts], _OPENED, _CLOSED), np.full(cuts.size, _CUT)])
-    place = np.concatenate([acts, cuts])
-    order = np.lexsort((what == _CUT, place))
-    return np.stack([place[order], what[order]], axis=1)
 
 
 def night_starts(found: Events, zone: ZoneInfo, profile: Profile) -> Flags:

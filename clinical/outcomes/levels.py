@@ -15,6 +15,9 @@ I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+Levels = NDArray[np.integer]
+"""Levels in any integer type; two bytes hold them all."""
+
 UNITS: Final = (MG_DL, MMOL_L)
 """A unit's place here is its code in the arrays."""
 

@@ -33,10 +33,10 @@ class Mage:
 
 
 def mage(slots: Slots, profile: Profile = ISLET) -> Mage | None:
-    """MAGE (Service 1970) after the moving averages of Fernandes 2022 (J Diabetes Sci Technol 16:945): turning points are
-    the extremes between crossings of a short and a long moving average; an excursion counts if it is larger than the
-    window's SD. No two programs agree on MAGE, so name this one when it is shown. Short gaps are filled; a long gap ends a
-    segment, and a segment shorter than the long average has no excursions. None for fewer than two readings.
+    """MAGE (Service 1970) after the moving averages of Fernandes 2022 (J Diabetes Sci Technol 16:945): turning points
+    are the extremes between crossings of a short and a long moving average; an excursion counts if it is larger than
+    the window's SD. No two programs agree on MAGE, so name this one when it is shown. Short gaps are filled; a long gap
+    ends a segment, and a segment shorter than the long average has no excursions. None for fewer than two readings.
     """
     kept = slots.kept()
     if kept.millis.size < 2:
@@ -52,10 +52,11 @@ def mage(slots: Slots, profile: Profile = ISLET) -> Mage | None:
 def _segments(kept: Slots, profile: Profile) -> list[F64]:
     """Filled values between long gaps, those long enough for the long average."""
     found = gaps(kept.millis, kept.level, kept.interval_seconds, profile)
-    cuts = np.flatnonzero(found.broken) + 1
+    intervals = np.ones(kept.millis.size, np.int64)
+    intervals[found.after] = found.intervals
     parts = []
-    for places in np.split(np.arange(kept.millis.size), cuts):
-        values = _filled(mg_dl(kept.level[places]), found.intervals[places[:-1]])
+    for places in np.split(np.arange(kept.millis.size), found.after[found.broken] + 1):
+        values = _filled(mg_dl(kept.level[places]), intervals[places[:-1]])
         if values.size >= LONG_READINGS:
             parts.append(values)
     return parts

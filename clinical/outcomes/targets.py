@@ -7,13 +7,16 @@ as kept by the ADA Standards of Care 2024 and 2025; tight range 70 to 140 mg/dL:
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import HIGHEST_STEPS, LOWEST_STEPS, MICRO_PER_STEP, STEPS_PER_UNIT, UNITS
+
+Number = TypeVar("Number", bound=np.generic)
 
 _ROUNDING_STEPS = 1.0
 """Thresholds of the two units must mean the same but for rounding: less than one step of the coarser unit apart."""
@@ -82,12 +85,27 @@ class TargetSet:
 
     def bands(self) -> NDArray[np.int8]:
         """The band of every level."""
-        return np.concatenate([thresholds.bands() for thresholds in self.by_unit])
+        return _bands(self)
 
     def tight(self) -> NDArray[np.bool_]:
         """For every level whether it is in the tight range."""
-        steps = np.arange(STEPS_PER_UNIT)
-        return np.concatenate([(steps >= t.low) & (steps <= t.tight_high) for t in self.by_unit])
+        return _tight(self)
+
+
+@lru_cache(maxsize=64)
+def _bands(targets: TargetSet) -> NDArray[np.int8]:
+    return _fixed(np.concatenate([thresholds.bands() for thresholds in targets.by_unit]))
+
+
+@lru_cache(maxsize=64)
+def _tight(targets: TargetSet) -> NDArray[np.bool_]:
+    steps = np.arange(STEPS_PER_UNIT)
+    return _fixed(np.concatenate([(steps >= t.low) & (steps <= t.tight_high) for t in targets.by_unit]))
+
+
+def _fixed(table: NDArray[Number]) -> NDArray[Number]:
+    table.flags.writeable = False
+    return table
 
 
 def target_set(
