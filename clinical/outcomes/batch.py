@@ -1,6 +1,6 @@
 """The core set for many patients at once, from arrays: what a nightly run needs. No loop over patients.
 
-It takes slots that are already clean (`readings.slots`), of one unit and one nominal interval, and gives the very
+It takes slots that are already clean (`cleaning.slots`), of one unit and one nominal interval, and gives the very
 figures that `outcome` gives for each patient. It refuses what it cannot treat exactly.
 """
 
@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from clinical.outcomes.episodes import Events, Kind, events
 from clinical.outcomes.errors import OutcomeError
-from clinical.outcomes.events import Events, Kind, events
 from clinical.outcomes.figures import PERCENTILES
 from clinical.outcomes.levels import (
     F64,

@@ -14,10 +14,10 @@ from typing import Final
 
 import numpy as np
 
+from clinical.outcomes.cleaning import KEPT, Slots
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.readings import KEPT, Slots
 from clinical.outcomes.reasons import NO_SPANS, Reason, Spans
 from clinical.outcomes.runs import Runs, bridge, joined, runs_of
 from clinical.outcomes.windows import Window

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from clinical.outcomes.cleaning import Slots
 from clinical.outcomes.levels import I64, STEPS_PER_UNIT, Flags, Levels
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.readings import Slots
 from clinical.outcomes.targets import TargetSet
 
 

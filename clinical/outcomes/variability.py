@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from clinical.outcomes.cleaning import Slots
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import F64, I64, MICRO
-from clinical.outcomes.readings import Slots
 from clinical.outcomes.zone import DAY_MILLIS, local_millis
 
 NOT_MERGEABLE: Final = ("mage", "modd", "conga")

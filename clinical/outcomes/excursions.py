@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from clinical.outcomes.cleaning import Slots
 from clinical.outcomes.levels import F64, I64
 from clinical.outcomes.profile import ISLET, Profile
-from clinical.outcomes.readings import Slots
 from clinical.outcomes.runs import gaps
 from clinical.outcomes.variability import mg_dl
 

@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from clinical.outcomes.cleaning import KEPT
 from clinical.outcomes.elements import Element, Item, cell_parts, merged
+from clinical.outcomes.episodes import Events, Kind, events, exclusive, night_starts, overlaps_night
 from clinical.outcomes.errors import OutcomeError
-from clinical.outcomes.events import Events, Kind, events, exclusive, night_starts, overlaps_night
 from clinical.outcomes.figures import Figures, Shares, figures, shares
 from clinical.outcomes.profile import VERSION, Profile
-from clinical.outcomes.readings import KEPT
 from clinical.outcomes.reasons import Reason
 from clinical.outcomes.tally import Tally, tally
 from clinical.outcomes.windows import Window
