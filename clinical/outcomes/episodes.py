@@ -3,7 +3,8 @@
 Definitions: international consensus on time in range (Battelino 2019) and on CGM metrics for trials (Battelino 2023):
 an event begins with the first of at least 15 minutes in its band and ends with the first of at least 15 minutes out of
 it. Level 2 events are a subset of level 1. Prolonged: at least 120 minutes in the band. Extended hyperglycaemia: above
-250 mg/dL for at least 90 minutes within 120.
+250 mg/dL for at least 90 minutes within 120, until 15 minutes at 180 or below; such a recovery also ends what has
+accumulated.
 """
 
 from dataclasses import dataclass
@@ -95,14 +96,20 @@ def events(runs: Runs, kind: Kind, profile: Profile) -> Events:
         return Events(kind, *(np.empty(0, np.int64) for _ in range(4)))
     meaning = _meanings(kind, profile)[runs.band]
     fresh = np.concatenate([[True], (meaning[1:] != meaning[:-1]) | (runs.broken[1:] != 0)])
-    begins = _extended_begins(runs) if kind is Kind.HYPER_EXTENDED else None
-    if begins is not None:
-        fresh |= begins
+    starts, closes = _closing(runs, meaning, fresh, profile)
+    if kind is Kind.HYPER_EXTENDED:
+        begins = _extended_begins(runs, starts, closes)
+        starts, closes = _closing(runs, meaning, fresh | begins, profile)
+        return _between(runs, kind, starts, begins[starts], closes)
+    long_enough = np.add.reduceat(runs.seconds, starts) >= _least(kind, profile)
+    return _between(runs, kind, starts, (meaning[starts] == _OPENING) & long_enough, closes)
+
+
+def _closing(runs: Runs, meaning: I64, fresh: Flags, profile: Profile) -> tuple[I64, Flags]:
+    """Where the pieces begin that `fresh` cuts runs into, and which of them are recovery."""
     starts = np.flatnonzero(fresh)
-    what, seconds = meaning[starts], np.add.reduceat(runs.seconds, starts)
-    opens = begins[starts] if begins is not None else (what == _OPENING) & (seconds >= _least(kind, profile))
-    closes = (what == _CLOSING) & (seconds >= profile.recovery_seconds)
-    return _between(runs, kind, starts, opens, closes)
+    enough = np.add.reduceat(runs.seconds, starts) >= profile.recovery_seconds
+    return starts, (meaning[starts] == _CLOSING) & enough
 
 
 def _between(runs: Runs, kind: Kind, starts: I64, opens: Flags, closes: Flags) -> Events:
@@ -149,9 +156,10 @@ def _least(kind: Kind, profile: Profile) -> int:
     return profile.event_seconds
 
 
-def _extended_begins(runs: Runs) -> Flags:
-    """The very high runs in which 120 minutes begin that are very high for 90: such a stretch, moved until it meets an
-    edge of a very high run, always begins or ends with one. Time is in nominal seconds."""
+def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
+    """The very high runs in which 120 minutes begin that are very high for 90, without a recovery between: such a
+    stretch, moved until it meets an edge of a very high run, always begins or ends with one. Time is in nominal
+    seconds. `starts`, `closes`: the pieces of runs, and which are recovery."""
     begins = np.zeros(len(runs), np.bool_)
     highs = np.flatnonzero(runs.band == Band.VERY_HIGH)
     if not highs.size:
@@ -159,7 +167,8 @@ def _extended_begins(runs: Runs) -> Flags:
     high = runs.band == Band.VERY_HIGH
     ends = np.cumsum(runs.seconds)
     sums = np.concatenate([[0], np.cumsum(runs.seconds * high)])
-    cuts = np.flatnonzero(runs.broken)
+    after_recovery = starts[1:][closes[:-1]]
+    cuts = np.union1d(np.flatnonzero(runs.broken), after_recovery)
     segment = np.searchsorted(cuts, highs, side="right") - 1
     first = ends[cuts[segment]] - runs.seconds[cuts[segment]]
     last = np.append(ends[cuts[1:] - 1], ends[-1])[segment]

@@ -103,10 +103,14 @@ def decode(body: bytes) -> Element:
     """The element of such bytes. Raises `OutcomeError` (`stored`) for anything else."""
     try:
         stored = _decoder.decode(body)
-    except msgspec.MsgspecError as error:
+        if stored.version == _FORMAT:
+            return _restored(stored)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise OutcomeError("this is no stored element; make it anew from the readings", "stored") from error
-    if stored.version != _FORMAT:
-        raise OutcomeError("the element was stored by another version; make it anew from the readings", "stored")
+    raise OutcomeError("the element was stored by another version; make it anew from the readings", "stored")
+
+
+def _restored(stored: _Stored) -> Element:
     cells, lost, dropped, days, *columns = (_array(part) for part in stored.arrays)
     start, end, zone, method, censored, covered = stored.scalars
     return Element(
