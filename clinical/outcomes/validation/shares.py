@@ -187,6 +187,29 @@ def _excluded(reason: Reason) -> Figure:
     return found.accounting.excluded_millis[reason] // 60_000
 
 
+def _enough(count: int) -> Figure:
+    found = on(at([100] * count), days_ending(date(2024, 2, 18), 14, UTC_ZONE))
+    return "suffices" if found.sufficient else "does not suffice"
+
+
+def _twice() -> Figure:
+    once = at([100] * 288)
+    later = at([100] * 288, hour=7 / 3600)
+    return on(both(once, later)).readings
+
+
+def _full(hours: int) -> Figure:
+    day = date(2024, 3, 31) if hours == 23 else date(2024, 10, 27)
+    window = days_ending(day, 1, ZoneInfo("Europe/Dublin"))
+    start_hour = (window.start_millis - midnight(day)) / 3_600_000
+    return on(at([100] * (hours * 12), hour=start_hour, day=day), window).active_percent
+
+
+def _none() -> Figure:
+    found = on(at([])).shares
+    return None if found is None else found.in_range
+
+
 DATA: Final = Topic(
     "Data: wear, gaps, exclusions, days of 23 and 25 hours",
     "Sensor-active time is measured time in the window's real time. Data suffice with at least 70 % of "
@@ -225,26 +248,3 @@ DATA: Final = Topic(
         Case("no reading at all", None, "no data is no number", _none),
     ),
 )
-
-
-def _enough(count: int) -> Figure:
-    found = on(at([100] * count), days_ending(date(2024, 2, 18), 14, UTC_ZONE))
-    return "suffices" if found.sufficient else "does not suffice"
-
-
-def _twice() -> Figure:
-    once = at([100] * 288)
-    later = at([100] * 288, hour=7 / 3600)
-    return on(both(once, later)).readings
-
-
-def _full(hours: int) -> Figure:
-    day = date(2024, 3, 31) if hours == 23 else date(2024, 10, 27)
-    window = days_ending(day, 1, ZoneInfo("Europe/Dublin"))
-    start_hour = (window.start_millis - midnight(day)) / 3_600_000
-    return on(at([100] * (hours * 12), hour=start_hour, day=day), window).active_percent
-
-
-def _none() -> Figure:
-    found = on(at([])).shares
-    return None if found is None else found.in_range
