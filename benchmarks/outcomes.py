@@ -27,9 +27,9 @@ from clinical.outcomes import (
     day_elements,
     days_ending,
     element,
-    merged,
     outcome,
     readings,
+    rolling_elements,
     slots,
 )
 from clinical.outcomes.levels import I64
@@ -103,9 +103,8 @@ def bench_backfill() -> None:
 def _update(given: Readings, since: int, days: dict[date, Element]) -> None:
     near = given.part(given.millis >= since - 12 * 3_600_000)
     days[LAST_DAY] = element(slots(near), days_ending(LAST_DAY, 1, ZONE), ISLET)
-    for count in WINDOWS:
-        window = days_ending(LAST_DAY, count, ZONE)
-        outcome(merged([days[day] for day in window.days()], ISLET), window, ISLET)
+    for count, found in rolling_elements(days, LAST_DAY, WINDOWS, ISLET).items():
+        outcome(found, days_ending(LAST_DAY, count, ZONE), ISLET)
 
 
 def main() -> None:

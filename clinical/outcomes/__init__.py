@@ -29,7 +29,7 @@ from clinical.outcomes.episodes import Ended, Events, Kind, events
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.excursions import Mage, mage
 from clinical.outcomes.figures import Figures, Shares
-from clinical.outcomes.history import CONTEXT_MILLIS, affected_days, decode, encode, window_element
+from clinical.outcomes.history import CONTEXT_MILLIS, affected_days, decode, encode, rolling_elements, window_element
 from clinical.outcomes.profile import IGLU, ISLET, VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, disjoint, warm_up
 from clinical.outcomes.results import Accounting, Outcome, outcome
@@ -102,6 +102,7 @@ __all__ = [
     "modd",
     "outcome",
     "readings",
+    "rolling_elements",
     "slots",
     "step",
     "steps_from",

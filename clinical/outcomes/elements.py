@@ -171,7 +171,8 @@ def merged(elements: Sequence[Element], profile: Profile) -> Element:
 def _check(elements: Sequence[Element], profile: Profile) -> None:
     if not elements:
         raise OutcomeError("there is nothing to merge", "elements")
-    if any(each.method != profile.digest for each in elements):
+    method = profile.digest
+    if any(each.method != method for each in elements):
         raise OutcomeError("an element was made by another method; make it anew", "elements")
     if len({each.zone for each in elements}) > 1:
         raise OutcomeError("elements are of different zones; make them anew in one", "elements")

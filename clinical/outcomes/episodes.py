@@ -92,9 +92,9 @@ _OPENING, _NEITHER, _CLOSING = 1, 0, -1
 
 def events(runs: Runs, kind: Kind, profile: Profile) -> Events:
     """The events of one kind. Nothing is open before the first run: what ran already begins with the first reading."""
-    if not len(runs):
-        return Events(kind, *(np.empty(0, np.int64) for _ in range(4)))
     meaning = _meanings(kind, profile)[runs.band]
+    if not (meaning == _OPENING).any():
+        return Events(kind, *(np.empty(0, np.int64) for _ in range(4)))
     fresh = np.concatenate([[True], (meaning[1:] != meaning[:-1]) | (runs.broken[1:] != 0)])
     starts, closes = _closing(runs, meaning, fresh, profile)
     if kind is Kind.HYPER_EXTENDED:

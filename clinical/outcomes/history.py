@@ -62,6 +62,23 @@ def window_element(days: Mapping[date, Element], window: Window, profile: Profil
     return found
 
 
+def rolling_elements(
+    days: Mapping[date, Element], last: date, counts: Iterable[int], profile: Profile
+) -> dict[int, Element]:
+    """The elements of the windows of so many days that all end with `last`, each made from the next shorter one: what a
+    change today costs is one pass over the longest window."""
+    found: dict[int, Element] = {}
+    known, tail = 0, list[Element]()
+    for count in sorted(set(counts)):
+        wanted = [last - timedelta(days=back) for back in range(count - 1, known - 1, -1)]
+        missing = [day for day in wanted if day not in days]
+        if missing:
+            raise OutcomeError(f"{len(missing)} days of the window have no element; make them first", "elements")
+        found[count] = merged([*(days[day] for day in wanted), *tail], profile)
+        known, tail = count, [found[count]]
+    return found
+
+
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
     version: int
     scalars: tuple[int, int, str, str, int, int]

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -49,10 +50,15 @@ class Profile:
     @property
     def digest(self) -> str:
         """SHA-256 over every choice and the version of the metrics: equal digests, equal method."""
-        return hashlib.sha256(msgspec.json.encode([VERSION, asdict(self)], order="sorted")).hexdigest()
+        return _digest(self)
 
     def with_targets(self, targets: TargetSet) -> "Profile":
         return replace(self, targets=targets)
+
+
+@lru_cache(maxsize=256)
+def _digest(profile: Profile) -> str:
+    return hashlib.sha256(msgspec.json.encode([VERSION, asdict(profile)], order="sorted")).hexdigest()
 
 
 ISLET: Final = Profile()

@@ -4,7 +4,7 @@ Runs concatenate: those of two days, with the gap at midnight bridged by the sam
 That is why events over midnight come out the same whether days are merged or all readings are read at once.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -34,7 +34,16 @@ class Runs:
         return int(self.band.size)
 
     def columns(self) -> list[I64]:
-        return [getattr(self, field.name) for field in fields(self)]
+        """All arrays, in the order of the fields."""
+        return [
+            self.band,
+            self.start_millis,
+            self.end_millis,
+            self.seconds,
+            self.filled_seconds,
+            self.broken,
+            self.group,
+        ]
 
 
 NO_RUNS: Final = Runs(*(np.empty(0, np.int64) for _ in range(7)))
@@ -184,6 +193,8 @@ def _filling(
 def bridge(last: Slots, first: Slots, profile: Profile) -> tuple[Runs, bool]:
     """What lies between two slots that follow each other: the runs of the interpolated slots, and whether it breaks.
     `last` and `first` hold one slot each."""
+    if int(first.millis[0] - last.millis[0]) <= int(last.interval_seconds[0]) * 1500:
+        return NO_RUNS, False
     pair = [np.concatenate(both) for both in zip(_three(last), _three(first), strict=True)]
     millis, level, interval_seconds = pair
     found = gaps(millis, level, interval_seconds, profile)

@@ -100,7 +100,9 @@ def tally(interval_seconds: I64, level: I64) -> Tally:
     """The tally of readings."""
     seconds = np.zeros(LEVELS, np.int64)
     grain = 0
-    for interval in np.unique(interval_seconds).tolist():
-        seconds += interval * np.bincount(level[interval_seconds == interval], minlength=LEVELS)
+    alike = interval_seconds.size > 0 and interval_seconds.min() == interval_seconds.max()
+    for interval in [int(interval_seconds[0])] if alike else np.unique(interval_seconds).tolist():
+        mine = level if alike else level[interval_seconds == interval]
+        seconds += interval * np.bincount(mine, minlength=LEVELS)
         grain = gcd(grain, interval)
     return Tally(int(level.size), seconds, grain)

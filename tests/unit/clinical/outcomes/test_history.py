@@ -23,6 +23,7 @@ from clinical.outcomes import (
     fixed_period,
     outcome,
     readings,
+    rolling_elements,
     slots,
     warm_up,
     window_element,
@@ -83,6 +84,16 @@ def test_a_window_needs_all_its_days() -> None:
     del days[date(2024, 2, 7)]
     with pytest.raises(OutcomeError, match="1 days of the window have no element"):
         window_element(days, WEEK, ISLET)
+
+
+def test_windows_that_end_together_are_made_from_each_other() -> None:
+    given = every_five(np.random.default_rng(3).integers(50, 270, 1500).tolist())
+    last, counts = date(2024, 2, 11), (7, 1, 3)
+    found = rolling_elements(days_of(given), last, counts, ISLET)
+    wanted = {count: element(slots(given), days_ending(last, count, UTC_ZONE), ISLET) for count in counts}
+    assert {count: each.digest for count, each in found.items()} == {n: each.digest for n, each in wanted.items()}
+    with pytest.raises(OutcomeError, match="1 days of the window"):
+        rolling_elements(days_of(given), last, [8], ISLET)
 
 
 def test_a_window_of_other_times_is_not_made_from_days() -> None:
