@@ -154,7 +154,7 @@ def merged(elements: Sequence[Element], profile: Profile) -> Element:
         end_millis=elements[-1].end_millis,
         zone=elements[0].zone,
         method=profile.digest,
-        cells=np.sort(np.concatenate([each.cells for each in elements]), kind="stable"),
+        cells=np.sort(np.concatenate([each.cells for each in elements])),
         censored_seconds=sum(each.censored_seconds for each in elements),
         covered_millis=covered,
         lost_millis=lost,

@@ -46,6 +46,8 @@ class Ended(IntEnum):
     OPEN = 2
 
 
+_RECOVERED, _TRUNCATED, _OPEN = (np.int64(each) for each in Ended)
+
 EXTENDED_SECONDS: Final = 5400
 EXTENDED_WITHIN_SECONDS: Final = 7200
 
@@ -87,6 +89,7 @@ _OPENS = {
 }
 _HYPER_CLOSES = (Band.VERY_LOW, Band.LOW, Band.IN_RANGE)
 _HYPO_CLOSES = (Band.IN_RANGE, Band.HIGH, Band.VERY_HIGH)
+_VERY_HIGH = int(Band.VERY_HIGH)
 _OPENING, _NEITHER, _CLOSING = 1, 0, -1
 
 
@@ -115,19 +118,23 @@ def _closing(runs: Runs, meaning: I64, fresh: Flags, profile: Profile) -> tuple[
 def _between(runs: Runs, kind: Kind, starts: I64, opens: Flags, closes: Flags) -> Events:
     """From each opening that nothing has open to the next closing: pieces of runs, which begin at `starts`, that are
     recovery, or the end of cover."""
-    lasts = np.append(starts[1:], len(runs)) - 1
-    cover_ends = np.append(runs.broken[starts[1:]] != 0, True)
-    ends = np.flatnonzero(np.stack([closes, cover_ends], axis=1))  # piece by piece, what it does before how it ends
+    lasts = np.empty_like(starts)
+    lasts[:-1], lasts[-1] = starts[1:] - 1, len(runs) - 1
+    stops = np.empty((starts.size, 2), np.bool_)  # piece by piece: is it recovery, does cover end behind it
+    stops[:, 0] = closes
+    stops[:-1, 1], stops[-1, 1] = runs.broken[starts[1:]] != 0, True
+    ends = np.flatnonzero(stops)
     opening = np.flatnonzero(opens)
     next_end = np.searchsorted(ends, 2 * opening)
-    fresh = np.concatenate([[True], next_end[1:] != next_end[:-1]])[: opening.size]
-    start, (end, by_cover) = opening[fresh], np.divmod(ends[next_end[fresh]], 2)
-    follower = np.append(runs.group[1:], -1)
-    is_last = follower[lasts[end]] != runs.group[lasts[end]]
-    ended = np.where(by_cover == 0, Ended.RECOVERED, np.where(is_last, Ended.OPEN, Ended.TRUNCATED))
-    end_millis = np.where(by_cover == 0, runs.start_millis[starts[end]], runs.end_millis[lasts[end]])
-    begun = starts[start]
-    return Events(kind, runs.start_millis[begun], end_millis, ended.astype(np.int64), runs.group[begun])
+    fresh = np.ones(opening.size, np.bool_)
+    fresh[1:] = next_end[1:] != next_end[:-1]
+    end = ends[next_end[fresh]]
+    piece, by_cover = end >> 1, (end & 1) == 1
+    begun, last = starts[opening[fresh]], lasts[piece]
+    is_last = (last == len(runs) - 1) | (runs.group[np.minimum(last + 1, len(runs) - 1)] != runs.group[last])
+    ended = np.where(by_cover, np.where(is_last, _OPEN, _TRUNCATED), _RECOVERED)
+    end_millis = np.where(by_cover, runs.end_millis[last], runs.start_millis[starts[piece]])
+    return Events(kind, runs.start_millis[begun], end_millis, ended, runs.group[begun])
 
 
 @lru_cache(maxsize=256)
@@ -161,10 +168,10 @@ def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
     stretch, moved until it meets an edge of a very high run, always begins or ends with one. Time is in nominal
     seconds. `starts`, `closes`: the pieces of runs, and which are recovery."""
     begins = np.zeros(len(runs), np.bool_)
-    highs = np.flatnonzero(runs.band == Band.VERY_HIGH)
+    high = runs.band == _VERY_HIGH
+    highs = np.flatnonzero(high)
     if not highs.size:
         return begins
-    high = runs.band == Band.VERY_HIGH
     ends = np.cumsum(runs.seconds)
     sums = np.concatenate([[0], np.cumsum(runs.seconds * high)])
     after_recovery = starts[1:][closes[:-1]]

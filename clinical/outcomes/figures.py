@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
+import numpy as np
+
 from clinical.outcomes.levels import MICRO_PER_STEP
 from clinical.outcomes.tally import Tally
 from clinical.outcomes.targets import Band, TargetSet
@@ -71,10 +73,12 @@ def shares(tally: Tally, targets: TargetSet) -> Shares | None:
     """Time in each band, None without readings. A patient with both units: times are added, each found in its unit."""
     if not tally.n:
         return None
-    bands = targets.bands()
-    seconds = tuple(int(tally.seconds[bands == band].sum()) for band in Band)
-    low, level1, inside, high, level2 = seconds
-    return Shares((low, level1, inside, high, level2), int(tally.seconds[targets.tight()].sum()), tally.total_seconds)
+    by_band = np.zeros(len(Band), np.int64)
+    np.add.at(by_band, targets.bands(), tally.seconds)
+    very_low, low, inside, high, very_high = by_band.tolist()
+    return Shares(
+        (very_low, low, inside, high, very_high), int(tally.seconds[targets.tight()].sum()), tally.total_seconds
+    )
 
 
 @dataclass(frozen=True, slots=True)

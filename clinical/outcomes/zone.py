@@ -51,10 +51,15 @@ def local_millis(millis: I64, zone: ZoneInfo) -> I64:
     if not millis.size:
         return np.empty(0, np.int64)
     years = range(_year(int(millis.min())), _year(int(millis.max())) + 1)
-    table = np.array([row for year in years for row in _offsets(year, zone)], np.int64)
+    table = _table(years, zone)
     place = np.searchsorted(table[:, 0], millis, side="right") - 1
     found: I64 = millis + table[place, 1]
     return found
+
+
+@lru_cache(maxsize=256)
+def _table(years: range, zone: ZoneInfo) -> I64:
+    return np.array([row for year in years for row in _offsets(year, zone)], np.int64)
 
 
 def minute_of_day(millis: I64, zone: ZoneInfo) -> I64:
