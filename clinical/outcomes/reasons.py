@@ -16,18 +16,20 @@ class Reason(IntEnum):
     """The order is that of precedence: where two spans overlap, the time has the first one's reason."""
 
     WARM_UP = 0
-    CALIBRATION = 1
-    SENSOR_ERROR = 2
-    DEVICE_ARTEFACT = 3
+    WARM_UP_ASSUMED = 1
+    """The device is unknown, so the length of its warm-up is a guess."""
+    CALIBRATION = 2
+    SENSOR_ERROR = 3
+    DEVICE_ARTEFACT = 4
     """Compression and the like, only if the device marked it."""
-    NOT_A_NUMBER = 4
-    IMPLAUSIBLE = 5
-    UNKNOWN_UNIT = 6
-    BAD_TIME = 7
-    BAD_INTERVAL = 8
-    OVERLAPPING_SENSOR = 9
-    NEAR_DUPLICATE = 10
-    NO_READING = 11
+    NOT_A_NUMBER = 5
+    IMPLAUSIBLE = 6
+    UNKNOWN_UNIT = 7
+    BAD_TIME = 8
+    BAD_INTERVAL = 9
+    OVERLAPPING_SENSOR = 10
+    NEAR_DUPLICATE = 11
+    NO_READING = 12
 
     @property
     def word(self) -> str:
@@ -37,13 +39,11 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Time that does not count, from `start_millis` (included) to `end_millis` (not). `assumed`: the length is a guess,
-    since the device was unknown."""
+    """Time that does not count, from `start_millis` (included) to `end_millis` (not)."""
 
     start_millis: int
     end_millis: int
     reason: Reason
-    assumed: bool = False
 
     def __post_init__(self) -> None:
         if self.end_millis < self.start_millis:
@@ -100,7 +100,9 @@ class WarmUp:
     assumed: bool = False
 
     def after(self, start_millis: int) -> Span:
-        return Span(start_millis, start_millis + self.minutes * 60_000, Reason.WARM_UP, self.assumed)
+        """The time excluded after a sensor's start."""
+        reason = Reason.WARM_UP_ASSUMED if self.assumed else Reason.WARM_UP
+        return Span(start_millis, start_millis + self.minutes * 60_000, reason)
 
 
 _WARM_UP_MINUTES = {
