@@ -25,8 +25,8 @@ CENSORED_NOTICE_PERCENT: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """Where the window's real time went, in milliseconds: covered by readings that count, or not, by `Reason`. The
-    parts sum to the window. `assumed_warm_up`: a warm-up in it has an assumed length."""
+    """Where the window's real time went, in milliseconds: covered by readings that count, or not, by `Reason`. The parts
+    sum to the window. `dropped_readings` counts readings, of which some (duplicates, say) cost no time."""
 
     window_millis: int
     covered_millis: int
@@ -105,7 +105,7 @@ def outcome(
     share = shares(count, profile.targets)
     length = end - window.start_millis
     measured = min(count.total_seconds * 1000, length)
-    wearable = length - int(found.lost_millis[Reason.WARM_UP])
+    wearable = length - int(found.lost_millis[[Reason.WARM_UP, Reason.WARM_UP_ASSUMED]].sum())
     happened = {kind: events(found.runs, kind, profile) for kind in Kind}
     hypo = happened[Kind.HYPO_1]
     sufficient = measured * 10 >= length * SUFFICIENT_TENTHS and len(list(window.days())) >= SUFFICIENT_DAYS

@@ -86,7 +86,7 @@ def _readings(rows: list[tuple[int, int, int, int, int, int, int]]) -> Readings:
 @st.composite
 def exclusions(draw: st.DrawFn, window: Window) -> Spans:
     found = []
-    for reason in draw(st.lists(st.sampled_from(list(Reason)[:4]), max_size=2)):
+    for reason in draw(st.lists(st.sampled_from(list(Reason)[:5]), max_size=2)):
         start = window.start_millis + draw(st.integers(0, DAYS * 1440)) * MINUTE
         found.append(Span(start, start + draw(st.integers(1, 200)) * MINUTE, reason))
     return disjoint(found)

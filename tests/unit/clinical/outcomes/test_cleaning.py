@@ -183,6 +183,12 @@ def test_warm_up_by_device_generation(generation: str | None, minutes: int, assu
     assert (found.minutes, found.assumed) == (minutes, assumed)
 
 
+def test_the_warm_up_of_an_unknown_device_is_accounted_as_assumed() -> None:
+    found = excluding(every_five([100] * 288), warm_up("Sensor of tomorrow").after(MONDAY))
+    assert found.accounting.excluded_millis == {Reason.WARM_UP_ASSUMED: 2 * HOUR}
+    assert found.active_percent_after_warm_up == 100
+
+
 def test_the_warm_up_that_a_device_reports_goes_first() -> None:
     assert warm_up("Dexcom G7", 27).minutes == 27
     with pytest.raises(OutcomeError, match="negative"):
