@@ -228,7 +228,8 @@ def _clusters(given: Readings) -> I64:
     ends = np.append(starts[1:], given.millis.size) - 1
     heads = np.zeros(given.millis.size, np.int64)
     heads[starts] = 1
-    long = given.millis[ends] - given.millis[starts] >= given.interval_seconds[starts] * 500
+    shortest = np.minimum.reduceat(given.interval_seconds, starts)
+    long = given.millis[ends] - given.millis[starts] >= shortest * 500
     for start, end in zip(starts[long].tolist(), ends[long].tolist(), strict=True):
         first = start
         for place in range(start + 1, end + 1):

@@ -25,8 +25,8 @@ CENSORED_NOTICE_PERCENT: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """Where the window's real time went, in milliseconds: covered by readings that count, or not, by `Reason`. The parts
-    sum to the window. `dropped_readings` counts readings, of which some (duplicates, say) cost no time."""
+    """Where the window's real time went, in milliseconds: covered by readings that count, or not, by `Reason`. The
+    parts sum to the window. `dropped_readings` counts readings, of which some (duplicates, say) cost no time."""
 
     window_millis: int
     covered_millis: int

@@ -93,7 +93,7 @@ def exclusions(draw: st.DrawFn, window: Window) -> Spans:
 
 
 @given(feeds(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_merged_days_are_the_whole_window(feed: tuple[Readings, Window], data: st.DataObject) -> None:
     rows, window = feed
     spans = data.draw(exclusions(window))
@@ -103,7 +103,7 @@ def test_merged_days_are_the_whole_window(feed: tuple[Readings, Window], data: s
 
 
 @given(feeds(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_window_can_be_cut_anywhere_and_merged_in_any_grouping(
     feed: tuple[Readings, Window], data: st.DataObject
 ) -> None:
@@ -130,7 +130,7 @@ def _grouped(parts: list[Element], data: st.DataObject) -> Element:
 
 
 @given(feeds(), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_order_of_readings_does_not_matter(feed: tuple[Readings, Window], shuffle: random.Random) -> None:
     rows, window = feed
     order = list(range(rows.millis.size))
@@ -140,7 +140,7 @@ def test_the_order_of_readings_does_not_matter(feed: tuple[Readings, Window], sh
 
 
 @given(feeds(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_late_data_recomputes_only_its_days_and_gives_what_a_full_run_gives(
     feed: tuple[Readings, Window], data: st.DataObject
 ) -> None:
@@ -160,7 +160,7 @@ def _anew(rows: Readings, day: Window) -> Element:
 
 
 @given(feeds(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_shares_sum_to_100_and_every_millisecond_has_a_reason(
     feed: tuple[Readings, Window], data: st.DataObject
 ) -> None:
@@ -182,7 +182,7 @@ def test_shares_sum_to_100_and_every_millisecond_has_a_reason(
 
 
 @given(feeds())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_events_are_those_of_a_plain_reading_of_the_definition(feed: tuple[Readings, Window]) -> None:
     chosen = slots(feed[0])
     points = oracle.time_line(chosen, ISLET)
@@ -199,7 +199,7 @@ def test_events_are_those_of_a_plain_reading_of_the_definition(feed: tuple[Readi
 @given(st.lists(st.tuples(st.sampled_from((150, 200, 240, 260, 300)), st.integers(1, 30)), min_size=1, max_size=20))
 @example([(260, 1), (150, 3), (260, 18)])
 @example([(260, 9), (150, 3), (260, 9)])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_extended_hyperglycaemia_is_found_where_a_plain_count_finds_it(stretches: list[tuple[int, int]]) -> None:
     values = [value for value, length in stretches for _ in range(length)]
     chosen = slots(readings(1_707_091_200_000 + np.arange(len(values)) * 300_000, values))

@@ -118,6 +118,11 @@ def test_a_chain_of_readings_each_near_the_next_is_cut_every_half_interval() -> 
     assert steps(slots(given)) == [100, 103]
 
 
+def test_readings_of_different_intervals_are_near_by_the_shorter_one() -> None:
+    given = readings(MONDAY + np.array([0, 300, 320]) * 1000, [100, 101, 102], 0, [900, 900, 60])
+    assert steps(slots(given)) == [100, 102]
+
+
 def test_jitter_of_a_genuine_clock_drops_nothing() -> None:
     times = MONDAY + np.arange(288) * 300_000 + np.tile([38_000, -40_000, 0], 96)
     assert dropped(slots(readings(times, [100] * 288))) == {}
