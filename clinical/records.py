@@ -24,6 +24,25 @@ class Analyte(StrEnum):
     PLASMA_GLUCOSE = "plasma-glucose"
 
 
+class InsulinKind(StrEnum):
+    """How insulin was given."""
+
+    BOLUS = "bolus"
+    EXTENDED_BOLUS = "extended-bolus"
+    BASAL = "basal"
+    INJECTION = "injection"
+    PRIMING = "priming"
+    """Lost into the air or the tube on purpose; nobody got it."""
+
+
+class VitalKind(StrEnum):
+    """What a vital sign measures; blood pressure is a record of its own."""
+
+    WEIGHT = "weight"
+    HEART_RATE = "heart-rate"
+    STEPS = "steps"
+
+
 class Status(StrEnum):
     """FHIR ObservationStatus, as far as a stored record needs it."""
 
@@ -134,29 +153,98 @@ class Deed(Struct, frozen=True):
     what: str
 
 
-class Glucose(Struct, frozen=True, tag="glucose", tag_field="record"):
-    """One glucose reading."""
+class Entry(Struct, frozen=True):
+    """What every record says: of whom, when, how sure, from where, exactly what was received, what was done to it."""
 
     patient: PatientRef
-    analyte: Analyte
-    value: Quantity
     effective: Instant
     status: Status
     source: SourceId
     original: Original
-    detection: Detection | None = None
-    trend: str | None = None
     device: Device | None = None
     notes: tuple[str, ...] = ()
     done: tuple[Deed, ...] = ()
     reading_id: str | None = None
-    """Our own id of the reconciled reading; set by `reconcile`."""
+    """Our own id of the reconciled record; set by `reconcile`."""
+
+
+class Glucose(Entry, frozen=True, tag="glucose", tag_field="record"):
+    """One glucose reading."""
+
+    analyte: Analyte
+    value: Quantity
+    detection: Detection | None = None
+    trend: str | None = None
     replaces_value: Quantity | None = None
     """For a correction: the value that it corrects, as far as we had it."""
 
 
-# Other records (insulin, carbohydrate, device event, vital sign, annotation) join this union.
-Record = Annotated[Glucose, msgspec.Meta(description="A canonical record")]
+class InsulinDose(Entry, frozen=True, tag="insulin-dose", tag_field="record"):
+    """Insulin that was given, or a pump's basal rate while it held. A day's total is an `InsulinTotal`.
+
+    `requested` and `delivered` in `[iU]`: both where the device says both, as after an interrupted bolus.
+    `rate` in `[iU]/h` for a basal rate. `duration_seconds` for what takes time: an extended bolus, a basal rate.
+    `automatic`: the device's algorithm decided, nobody pressed a button.
+    """
+
+    kind: InsulinKind
+    requested: Quantity | None = None
+    delivered: Quantity | None = None
+    rate: Quantity | None = None
+    duration_seconds: int | None = None
+    automatic: bool = False
+    insulin: str | None = None
+    """The product or class as the source names it: `NovoRapid`, `rapid-acting`."""
+
+
+class InsulinTotal(Entry, frozen=True, tag="insulin-total", tag_field="record"):
+    """A day's insulin as a device adds it up, in `[iU]`: a summary, never a dose. `effective` is the day's start."""
+
+    total: Quantity | None = None
+    basal: Quantity | None = None
+    bolus: Quantity | None = None
+
+
+class Carbohydrate(Entry, frozen=True, tag="carbohydrate", tag_field="record"):
+    """Carbohydrate eaten, in `g`, as a person entered or a device estimated it."""
+
+    amount: Quantity
+
+
+class DeviceEvent(Entry, frozen=True, tag="device-event", tag_field="record"):
+    """Something a device did or said. `event` is a word of `clinical.events`, `original.code` the device's own."""
+
+    event: str
+    value: Quantity | None = None
+    until: Instant | None = None
+
+
+class VitalSign(Entry, frozen=True, tag="vital-sign", tag_field="record"):
+    """Weight in `kg`, heart rate in `/min`, steps in `{steps}` counted over `duration_seconds`."""
+
+    kind: VitalKind
+    value: Quantity
+    duration_seconds: int | None = None
+
+
+class BloodPressure(Entry, frozen=True, tag="blood-pressure", tag_field="record"):
+    """One measurement of blood pressure, in `mm[Hg]`, with the pulse in `/min` where the device gave one."""
+
+    systolic: Quantity
+    diastolic: Quantity
+    pulse: Quantity | None = None
+
+
+class Annotation(Entry, frozen=True, tag="annotation", tag_field="record"):
+    """What a person noted. `kind`: `note`, `exercise`, `meal`, `illness`, `medication`, `other`."""
+
+    text: str
+    kind: str = "note"
+    duration_seconds: int | None = None
+
+
+AnyRecord = Glucose | InsulinDose | InsulinTotal | Carbohydrate | DeviceEvent | VitalSign | BloodPressure | Annotation
+Record = Annotated[AnyRecord, msgspec.Meta(description="A canonical record")]
 
 
 class RecordSet(Struct, frozen=True):
