@@ -10,9 +10,7 @@ from transformers.vendor_readings import outputs, refuse
 
 
 @sdk.transformer("nightscout_to_records", settings=VendorSettings, accepts={sdk.Shape.JSON}, emits=sdk.Shape.RECORDS)
-def nightscout_to_records(
-    message: sdk.Message, settings: VendorSettings
-) -> sdk.StepOutput | Sequence[sdk.StepOutput]:
+def nightscout_to_records(message: sdk.Message, settings: VendorSettings) -> sdk.StepOutput | Sequence[sdk.StepOutput]:
     """One answer or file of entries or treatments to one message with its records.
 
     What was deleted (`isValid: false`) becomes a record that was entered in error. A document that cannot be read is

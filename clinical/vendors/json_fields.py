@@ -122,7 +122,11 @@ def _number(value: Any, *, as_text: bool) -> Decimal | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        if not as_text or len(value) > _LONGEST_NUMBER or not value.strip().lstrip("+-").replace(".", "", 1).isdecimal():
+        if (
+            not as_text
+            or len(value) > _LONGEST_NUMBER
+            or not value.strip().lstrip("+-").replace(".", "", 1).isdecimal()
+        ):
             return None
     elif not isinstance(value, int | Decimal):
         return None
@@ -159,9 +163,7 @@ def read_each(
     only = only or _alone(name)
     for index, item in enumerate(items, start):
         try:
-            if not isinstance(item, dict):
-                raise Flaw("", "not-an-object", "is not an object")
-            made = read(Fields(item))
+            made = read(_fields(item))
         except Flaw as flaw:
             path = f"{name}[{index}]" + (f".{flaw.field_name}" if flaw.field_name else "")
             problems.append(Problem(path, flaw.code, flaw.text, only(item)))
@@ -169,6 +171,12 @@ def read_each(
             records.extend(made)
             skipped += not made
     return Parsed(in_order(records), problems, skipped)
+
+
+def _fields(item: Any) -> Fields:
+    if not isinstance(item, dict):
+        raise Flaw("", "not-an-object", "is not an object")
+    return Fields(item)
 
 
 def _alone(name: str) -> Callable[[Any], bytes]:

@@ -105,14 +105,12 @@ class Maker:
             ),
             "original": original,
             "device": device,
-            "done": tuple(
-                Deed(rule=self.rule, version=self.rule_version, what=remark) for remark in remarks if remark
-            ),
+            "done": tuple(Deed(rule=self.rule, version=self.rule_version, what=remark) for remark in remarks if remark),
         }
 
 
 class Measured(NamedTuple):
-    """`detection`: `value` is the limit of the measuring range, the truth lies beyond it. `remark`: what was decided."""
+    """`detection`: `value` is the limit of the measuring range, the truth lies beyond it."""
 
     value: Quantity
     detection: Detection | None = None
@@ -160,9 +158,7 @@ def glucose(
 
 
 def _beyond(limit: int, unit: str, detection: Detection) -> Measured:
-    return Measured(
-        Quantity(steps=limit, unit=unit), detection, f"{detection.value} the measuring range: limit kept"
-    )
+    return Measured(Quantity(steps=limit, unit=unit), detection, f"{detection.value} the measuring range: limit kept")
 
 
 _UNROUNDED_DIGITS = 4

@@ -11,8 +11,8 @@ from decimal import Decimal
 
 from clinical import units
 from clinical.records import (
-    AnyRecord,
     Analyte,
+    AnyRecord,
     Device,
     DeviceEvent,
     Glucose,
@@ -33,6 +33,7 @@ _SECONDS_LIMIT = 100_000_000_000
 _SENSOR = re.compile(r"\b(?:dexcom)?(g[4-7])\b", re.IGNORECASE)
 _LIBRE = ("libre", "miaomiao", "bubble", "linkup", "llu")
 _NOTHING_MEASURED = frozenset({"etc", "rawbg"})
+_OTHER_COLLECTIONS = ("store", "openaps", "loop", "pump", "uploader")  # profiles and device statuses
 
 
 def read_nightscout(body: bytes, whose: Whose) -> Parsed:
@@ -54,25 +55,21 @@ class _Reader:
 
     def read(self, item: Fields) -> Sequence[AnyRecord]:
         """Raises Flaw."""
-        if "eventType" in item or "created_at" in item and "type" not in item and "sgv" not in item:
+        if "eventType" in item:
             return self._treatment(item)
-        kind = item.text("type") or ("sgv" if "sgv" in item else "mbg" if "mbg" in item else None)
+        kind = item.text("type") or next((name for name in ("sgv", "mbg") if name in item), None)
         if kind == "sgv":
             return [self._reading(item, "sgv", Analyte.INTERSTITIAL_GLUCOSE)]
         if kind == "mbg":
             return [self._reading(item, "mbg", Analyte.CAPILLARY_GLUCOSE)]
         if kind == "cal":
             return [self._calibration(item)]
-        if kind is None and ("store" in item or "openaps" in item or "pump" in item or "uploader" in item):
-            return []
-        if kind in _NOTHING_MEASURED:
+        if kind in _NOTHING_MEASURED or (kind is None and any(name in item for name in _OTHER_COLLECTIONS)):
             return []
         raise item.flaw("type", "type-unknown", "is no type of entry that is known (sgv, mbg, cal, etc)")
 
     def _treatment(self, item: Fields) -> Sequence[AnyRecord]:
-        if not {"eventType", "created_at", "date", "timestamp"} & {n for n in _TIMES if n in item}:
-            return []  # a device status or a profile
-        effective = treatment_time(item, self._maker.whose)
+        effective = _time_of(item, self._maker.whose, ("created_at", "date", "timestamp"))
         if item.text("eventType") == treatments.SENSOR_START and self._repeats(effective):
             return []
         return treatments.read(item, effective, self._maker, _common(item))
@@ -91,7 +88,10 @@ class _Reader:
         if common.identity is None:
             common = common._replace(identity=self._maker.whose.digest(name, effective.millis))
         original = Original(
-            value=item.original(name), unit=units.MG_DL, code=name, time=item.original("dateString") or item.original("date")
+            value=item.original(name),
+            unit=units.MG_DL,
+            code=name,
+            time=item.original("dateString") or item.original("date"),
         )
         return Glucose(
             **self._maker.entry(
@@ -125,9 +125,6 @@ class _Reader:
         )
 
 
-_TIMES = ("eventType", "created_at", "date", "timestamp")
-
-
 def _measured(item: Fields, name: str) -> Measured:
     """`sgv` and `mbg` are mg/dL always. Dexcom's uploaders write 39 and 401 for Low and High; Libre's cut off at
     40 and 500."""
@@ -143,11 +140,6 @@ def _measured(item: Fields, name: str) -> Measured:
 def _entry_time(item: Fields, whose: Whose) -> Instant:
     """`date` in milliseconds, or as v3 also takes it in seconds or as text; else `dateString`."""
     return _time_of(item, whose, ("date", "dateString", "sysTime", "created_at"))
-
-
-def treatment_time(item: Fields, whose: Whose) -> Instant:
-    """When it happened. Raises Flaw."""
-    return _time_of(item, whose, ("created_at", "date", "timestamp"))
 
 
 def _time_of(item: Fields, whose: Whose, names: Sequence[str]) -> Instant:

@@ -16,9 +16,9 @@ from clinical.records import (
     Carbohydrate,
     DeviceEvent,
     Glucose,
+    Instant,
     InsulinDose,
     InsulinKind,
-    Instant,
     Original,
     Status,
 )

@@ -11,7 +11,15 @@ from engine.testing.channel_tests.files import Case
 from engine.testing.channel_tests.runner import Result, read_tests, run_all
 from tests.integration.channels.shipped import ROOT, configuration
 
-COUNTS = {"clarity-csv-in": 6, "dexcom-in": 6, "fhir-out": 9, "oru-out": 8, "reconcile": 9, "stm-oru-in": 14}
+COUNTS = {
+    "clarity-csv-in": 6,
+    "dexcom-in": 6,
+    "fhir-out": 9,
+    "nightscout-in": 5,
+    "oru-out": 8,
+    "reconcile": 9,
+    "stm-oru-in": 14,
+}
 REGISTRY = discover()
 CONFIGURATION = configuration(REGISTRY)
 READ = read_tests(CONFIGURATION, REGISTRY, GlucoseWords())

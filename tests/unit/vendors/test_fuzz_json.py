@@ -1,0 +1,59 @@
+"""Every parser of JSON against bodies gone wrong: records, problems, or one clear refusal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clinical.vendors.nightscout import read_nightscout
+from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
+from tests.unit.vendors.test_nightscout import a_treatment, an_entry
+
+CASES: Mapping[str, tuple[Any, Parse]] = {
+    "nightscout": (
+        {
+            "status": 200,
+            "result": [
+                an_entry(),
+                a_treatment("Combo Bolus", insulin=2, enteredinsulin=5, splitExt=60, duration=120, carbs=5),
+                a_treatment("Temp Basal", absolute=0.5, duration=30),
+                a_treatment("BG Check", glucose=5.5, units="mmol"),
+            ],
+        },
+        lambda body: read_nightscout(body, WHOSE),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_example_itself_gives_records(name: str) -> None:
+    document, parse = CASES[name]
+    parsed = survives(parse, as_json(document))
+    assert parsed is not None
+    assert parsed.records
+    assert not parsed.problems
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_documents_with_places_changed_dropped_renamed_or_doubled(name: str, data: st.DataObject) -> None:
+    document, parse = CASES[name]
+    survives(parse, as_json(data.draw(mutated(document))))
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_bodies_with_bytes_cut_out_and_put_in(name: str, data: st.DataObject) -> None:
+    document, parse = CASES[name]
+    survives(parse, data.draw(torn(as_json(document))))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_field_of_many_megabytes_breaks_nothing(name: str) -> None:
+    document, parse = CASES[name]
+    body = as_json(document)
+    survives(parse, body[:-1] + b', "x": "' + b"9" * 5_000_000 + b'"}' if body.endswith(b"}") else body)
