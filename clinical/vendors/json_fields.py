@@ -95,6 +95,10 @@ class Fields:
         """True where it says true; missing, null and anything else is false."""
         return self._values.get(name) is True
 
+    def is_object(self, name: str) -> bool:
+        """Some fields are an object in one version of a format and a plain value in another."""
+        return isinstance(self._values.get(name), dict)
+
     def inner(self, name: str) -> "Fields | None":
         value = self._values.get(name)
         if value is None:

@@ -19,6 +19,7 @@ COUNTS = {
     "oru-out": 8,
     "reconcile": 9,
     "stm-oru-in": 14,
+    "tidepool-in": 4,
 }
 REGISTRY = discover()
 CONFIGURATION = configuration(REGISTRY)

@@ -8,8 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clinical.vendors.nightscout import read_nightscout
+from clinical.vendors.tidepool import read_tidepool
 from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
 from tests.unit.vendors.test_nightscout import a_treatment, an_entry
+from tests.unit.vendors.test_tidepool import a_datum
 
 CASES: Mapping[str, tuple[Any, Parse]] = {
     "nightscout": (
@@ -23,6 +25,19 @@ CASES: Mapping[str, tuple[Any, Parse]] = {
             ],
         },
         lambda body: read_nightscout(body, WHOSE),
+    ),
+    "tidepool": (
+        {
+            "data": [
+                a_datum("cbg", units="mmol/L", value=3.996538553552784, annotations=[{"code": "bg/out-of-range"}]),
+                a_datum("bolus", subType="dual/square", normal=2, extended=3, duration=3600000),
+                a_datum("basal", deliveryType="temp", rate="0.5", duration=60000),
+                a_datum("wizard", carbInput=3, units={"carb": "exchanges"}),
+                a_datum("deviceEvent", subType="calibration", units="mg/dL", value=100),
+                a_datum("insulin", dose={"total": 5}),
+            ]
+        },
+        lambda body: read_tidepool(body, WHOSE),
     ),
 }
 
