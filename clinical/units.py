@@ -20,6 +20,7 @@ KILOGRAM = "kg"
 PRESSURE = "mm[Hg]"
 PER_MINUTE = "/min"
 COUNT = "{steps}"
+UNITY = "1"
 
 STEP = {
     MG_DL: Decimal(1),
@@ -31,6 +32,7 @@ STEP = {
     PRESSURE: Decimal(1),
     PER_MINUTE: Decimal(1),
     COUNT: Decimal(1),
+    UNITY: Decimal(1),
 }
 """The step of each unit (UCUM): finer than any device writes it."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.pool import StaticPool
 from clinical import units
 from clinical.records import (
     Analyte,
+    AnyRecord,
     Detection,
     Glucose,
     Original,
@@ -102,7 +103,7 @@ class MemoryLedger:
         self.connection.commit()
         return list(result)
 
-    def receive(self, *records: Glucose, **message: Any) -> Sequence[StepOutput]:
+    def receive(self, *records: AnyRecord, **message: Any) -> Sequence[StepOutput]:
         """Records as a message of their own."""
         return self.take(a_message(encode(records), Shape.RECORDS, **message))
 
@@ -133,7 +134,12 @@ class MemoryLedger:
 
 def passed_on(outputs: Iterable[StepOutput]) -> list[Glucose]:
     """All readings in the messages among the outputs."""
-    return [record for output in outputs if isinstance(output, Message) for record in glucoses(decode(output.body))]
+    return glucoses(records_on(outputs))
+
+
+def records_on(outputs: Iterable[StepOutput]) -> list[AnyRecord]:
+    """All records, of whatever kind, in the messages among the outputs."""
+    return [record for output in outputs if isinstance(output, Message) for record in decode(output.body)]
 
 
 def asides(outputs: Iterable[StepOutput]) -> list[Aside]:
