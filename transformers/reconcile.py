@@ -172,7 +172,8 @@ async def _passed_on(
     outputs = [
         message.but(body=encode(list(readings)), order_key=patient) for patient, readings in groupby(tell, key=_patient)
     ]
-    return [outputs[0].but(meta={"tally": tally}), *outputs[1:]]
+    counted = " ".join(part for part in (message.meta.get("tally"), tally) if part)
+    return [outputs[0].but(meta={"tally": counted}), *(output.but(meta={"tally": ""}) for output in outputs[1:])]
 
 
 def _patient(record: AnyRecord) -> str:
