@@ -15,7 +15,7 @@ from clinical.vendors.iso_time import read_time
 from clinical.vendors.parsing import Flaw
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
-_FIRST_MILLIS, _LAST_MILLIS = 946_684_800_000, 4_102_444_800_000  # 2000, 2100
+FIRST_MILLIS, _LAST_MILLIS = 946_684_800_000, 4_102_444_800_000  # 2000, 2100
 _AHEAD_MILLIS = 86_400_000
 _POSSIBLE = {units.MG_DL: (20, 600), units.MMOL_L: (11, 333)}
 _WIDEST_OFFSET_MINUTES = 14 * 60
@@ -31,10 +31,12 @@ class Whose:
     zone: ZoneInfo | None = None
     asked_at: datetime | None = None
 
+    def latest_millis(self) -> float:
+        return self.asked_at.timestamp() * 1000 + _AHEAD_MILLIS if self.asked_at else _LAST_MILLIS
+
     def check(self, instant: Instant, field_name: str) -> Instant:
         """Raises Flaw for an instant at which nothing can have been measured."""
-        latest = self.asked_at.timestamp() * 1000 + _AHEAD_MILLIS if self.asked_at else _LAST_MILLIS
-        if not _FIRST_MILLIS <= instant.millis <= latest:
+        if not FIRST_MILLIS <= instant.millis <= self.latest_millis():
             raise Flaw(field_name, "time-impossible", "is not a time at which this can have been measured")
         return instant
 
@@ -58,7 +60,7 @@ class Whose:
     def at_millis(self, millis: Decimal | int, field_name: str, offset_minutes: int | None = None) -> Instant:
         """An instant given in milliseconds since 1970, with the wall clock where an offset is known."""
         whole = int(millis)
-        if not _FIRST_MILLIS <= whole <= _LAST_MILLIS:
+        if not FIRST_MILLIS <= whole <= _LAST_MILLIS:
             raise Flaw(field_name, "time-impossible", "is not a time at which this can have been measured")
         return self.check(moment(whole, offset_minutes), field_name)
 

@@ -12,9 +12,11 @@ from engine.testing.channel_tests.runner import Result, read_tests, run_all
 from tests.integration.channels.shipped import ROOT, configuration
 
 COUNTS = {
+    "apple-health-in": 4,
     "clarity-csv-in": 6,
     "dexcom-in": 6,
     "fhir-out": 9,
+    "health-auto-export-in": 3,
     "nightscout-in": 5,
     "oru-out": 8,
     "reconcile": 9,

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clinical.vendors.health_auto_export import read_health_auto_export
 from clinical.vendors.nightscout import read_nightscout
 from clinical.vendors.tidepool import read_tidepool
 from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
+from tests.unit.vendors.test_health_auto_export import METRICS, an_export
 from tests.unit.vendors.test_nightscout import a_treatment, an_entry
 from tests.unit.vendors.test_tidepool import a_datum
 
@@ -39,6 +41,7 @@ CASES: Mapping[str, tuple[Any, Parse]] = {
         },
         lambda body: read_tidepool(body, WHOSE),
     ),
+    "health_auto_export": (an_export(*METRICS), lambda body: read_health_auto_export(body, WHOSE)),
 }
 
 
