@@ -104,11 +104,12 @@ class Original(Struct, frozen=True, kw_only=True):
 class Instant(Struct, frozen=True, kw_only=True):
     """When it happened. `millis`: UTC milliseconds since 1970. `how` says how the instant was known:
     `offset` (written with the time), `message-offset` (MSH-7), `zone` (wall clock in a named zone),
-    `device-utc` (the device's own UTC clock).
+    `standard` (wall clock of a device that ignores summer time), `device-utc` (the device's own UTC clock).
 
     `local` is the wall clock as shown to the person (ISO, no offset), `offset_minutes` east of UTC, `zone` IANA.
     `precision` is the number of digits given: `day`, `minute`, `second`, `millisecond`. `fold` marks a wall time
-    that occurs twice (true: the second) or, with `how` = `zone`, `gap` one that does not exist.
+    that occurs twice (true: the second) or, with `how` = `zone` or `standard`, `gap` one that does not exist.
+    `drift_millis` is what a wrong clock lacked and was added to `millis` (`clinical.drift`).
     """
 
     millis: int
@@ -119,6 +120,7 @@ class Instant(Struct, frozen=True, kw_only=True):
     precision: str = "second"
     fold: bool = False
     gap: bool = False
+    drift_millis: int = 0
 
 
 class Device(Struct, frozen=True, kw_only=True):
