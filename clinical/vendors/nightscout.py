@@ -21,6 +21,7 @@ from clinical.records import (
     Road,
     Status,
 )
+from clinical.trends import NIGHTSCOUT
 from clinical.vendors import nightscout_treatments as treatments
 from clinical.vendors.json_fields import Fields, items_of, not_this, read_document, read_each
 from clinical.vendors.making import Maker, Measured, Whose, glucose, utc_text
@@ -106,7 +107,7 @@ class _Reader:
             analyte=analyte,
             value=measured.value,
             detection=measured.detection,
-            trend=item.word("direction"),
+            trend=NIGHTSCOUT.trend(item.word("direction")),
         )
 
     def _calibration(self, item: Fields) -> DeviceEvent:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from clinical import units
+from clinical.events import UNMAPPED, EventTable
 from clinical.records import (
     Analyte,
     Annotation,
@@ -26,21 +27,23 @@ from clinical.vendors.json_fields import Fields
 from clinical.vendors.making import Maker, glucose, glucose_unit, moment, quantity
 
 SENSOR_START: Final = "Sensor Start"
-EVENTS: Final[Mapping[str, str]] = {
-    SENSOR_START: "sensor-start",
-    "Sensor Change": "sensor-start",
-    "Sensor Stop": "sensor-stop",
-    "Site Change": "infusion-set-change",
-    "Insulin Change": "reservoir-change",
-    "Insulin Cartridge Change": "reservoir-change",
-    "Pump Battery Change": "battery-change",
-    "Suspend Pump": "pump-suspend",
-    "Resume Pump": "pump-resume",
-    "Profile Switch": "settings-change",
-    "Temporary Target": "temporary-target",
-    "Temporary Override": "temporary-target",
-    "OpenAPS Offline": "algorithm-off",
-}
+EVENTS: Final = EventTable(
+    {
+        SENSOR_START: "sensor-start",
+        "Sensor Change": "sensor-start",
+        "Sensor Stop": "sensor-stop",
+        "Site Change": "infusion-set-change",
+        "Insulin Change": "reservoir-change",
+        "Insulin Cartridge Change": "reservoir-change",
+        "Pump Battery Change": "battery-change",
+        "Suspend Pump": "pump-suspend",
+        "Resume Pump": "pump-resume",
+        "Profile Switch": "settings-change",
+        "Temporary Target": "temporary-target",
+        "Temporary Override": "temporary-target",
+        "OpenAPS Offline": "algorithm-off",
+    }
+)
 _NOTES: Final[Mapping[str, str]] = {
     "Note": "note",
     "Announcement": "note",
@@ -161,9 +164,9 @@ class _Treatment:
         name = next((one for one in ("absolute", "rate") if one in self.item), None)
         minutes = self._minutes()
         if name is None or minutes is None:
-            return [self._event("temporary-basal" if minutes else "temporary-basal-end", "percent")]
+            return [self._event("settings-change", "percent")]
         if minutes == 0:
-            return [self._event("temporary-basal-end", name)]
+            return [self._event("settings-change", name)]
         by = (self.item.word("enteredBy") or "").lower()
         return [
             InsulinDose(
@@ -178,7 +181,7 @@ class _Treatment:
     def happening(self) -> list[AnyRecord]:
         """An event or a note; a word that is not known is `unmapped`, with the word."""
         if self.kind in EVENTS:
-            return [self._event(EVENTS[self.kind], "duration")]
+            return [self._event(EVENTS.word(self.kind), "duration")]
         if self.kind in _ONLY_DOSES and "notes" not in self.item:
             return []
         text = self.item.prose("notes")
@@ -193,7 +196,7 @@ class _Treatment:
                     duration_seconds=minutes * 60 if minutes else None,
                 )
             ]
-        return [self._event("unmapped", None)]
+        return [self._event(UNMAPPED, None)]
 
     def _event(self, event: str, name: str | None) -> DeviceEvent:
         minutes = self._minutes()

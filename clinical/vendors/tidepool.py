@@ -27,6 +27,7 @@ from clinical.records import (
     Road,
     Status,
 )
+from clinical.trends import TIDEPOOL
 from clinical.vendors.iso_time import read_time
 from clinical.vendors.json_fields import Fields, items_of, not_this, read_document, read_each
 from clinical.vendors.making import Maker, Measured, Whose, glucose_unit, moment, quantity, stored_glucose
@@ -149,7 +150,7 @@ class _Datum:
             analyte=Analyte.INTERSTITIAL_GLUCOSE if sensor else Analyte.CAPILLARY_GLUCOSE,
             value=measured.value,
             detection=measured.detection,
-            trend=item.word("trend"),
+            trend=TIDEPOOL.trend(item.word("trend")),
         )
 
     def bolus(self) -> list[AnyRecord]:

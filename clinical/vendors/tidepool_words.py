@@ -1,46 +1,54 @@
 """Tidepool's words for what happens to devices."""
 
-from collections.abc import Mapping
 from typing import Final
+
+from clinical.events import EventTable
 
 AUTOMATIC: Final = "automated"
 
-_ALARMS: Final[Mapping[str, str]] = {
-    "low_insulin": "low-reservoir",
-    "no_insulin": "empty-reservoir",
-    "low_power": "low-battery",
-    "no_power": "empty-battery",
-    "occlusion": "occlusion",
-    "no_delivery": "no-delivery",
-    "auto_off": "pump-suspend",
-    "over_limit": "over-limit",
-    "CGM.lowGlucose": "alert-low",
-    "CGM.urgentLow": "alert-urgent-low",
-    "CGM.highGlucose": "alert-high",
-}
-_STATUS: Final[Mapping[str, str]] = {"suspended": "pump-suspend", "resumed": "pump-resume"}
-_EVENTS: Final[Mapping[str, str]] = {
-    "calibration": "calibration",
-    "prime": "priming",
-    "reservoirChange": "reservoir-change",
-    "timeChange": "clock-change",
-    "settingsChange": "settings-change",
-    "pumpSettingsOverride": "temporary-target",
-    "suspend": "pump-suspend",
-}
-_SENSOR: Final[Mapping[str, str]] = {
-    "start": "sensor-start",
-    "started": "sensor-start",
-    "stop": "sensor-stop",
-    "stopped": "sensor-stop",
-    "expired": "sensor-expired",
-    "failed": "sensor-failed",
-}
+_ALARMS: Final = EventTable(
+    {
+        "low_insulin": "low-reservoir",
+        "no_insulin": "empty-reservoir",
+        "low_power": "low-battery",
+        "no_power": "empty-battery",
+        "occlusion": "occlusion",
+        "no_delivery": "no-delivery",
+        "auto_off": "auto-off",
+        "over_limit": "over-limit",
+        "CGM.lowGlucose": "alert-low",
+        "CGM.urgentLow": "alert-urgent-low",
+        "CGM.highGlucose": "alert-high",
+    }
+)
+_STATUS: Final = EventTable({"suspended": "pump-suspend", "resumed": "pump-resume"})
+_EVENTS: Final = EventTable(
+    {
+        "calibration": "calibration",
+        "prime": "priming",
+        "reservoirChange": "reservoir-change",
+        "timeChange": "clock-change",
+        "settingsChange": "settings-change",
+        "pumpSettingsOverride": "temporary-target",
+        "suspend": "pump-suspend",
+    }
+)
+_SENSOR: Final = EventTable(
+    {
+        "start": "sensor-start",
+        "started": "sensor-start",
+        "stop": "sensor-stop",
+        "stopped": "sensor-stop",
+        "expired": "sensor-expired",
+        "failed": "sensor-failed",
+    }
+)
 
 
 def event_of(kind: str, sub: str, name: str | None, status: str | None) -> tuple[str, str]:
     """Our word, `unmapped` for one that is not known, and the device's own: `deviceEvent/alarm/occlusion`."""
     said = name if sub in ("alarm", "sensorEvent") or kind == "alert" else status if sub == "status" else None
     table = _ALARMS if kind == "alert" or sub == "alarm" else _SENSOR if sub == "sensorEvent" else _STATUS
-    word = table.get(said or "") if said is not None else _EVENTS.get(sub)
-    return word or "unmapped", "/".join(part for part in (kind, sub, said) if part)
+    return (table if said is not None else _EVENTS).word(said or sub), "/".join(
+        part for part in (kind, sub, said) if part
+    )

@@ -7,12 +7,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clinical.vendors.fitbit import read_fitbit
 from clinical.vendors.health_auto_export import read_health_auto_export
+from clinical.vendors.health_connect import read_health_connect
 from clinical.vendors.nightscout import read_nightscout
+from clinical.vendors.open_mhealth import read_open_mhealth
 from clinical.vendors.tidepool import read_tidepool
 from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
+from tests.unit.vendors.test_fitbit import DUBLIN, GOOGLE, intraday
 from tests.unit.vendors.test_health_auto_export import METRICS, an_export
+from tests.unit.vendors.test_health_connect import RECORDS
 from tests.unit.vendors.test_nightscout import a_treatment, an_entry
+from tests.unit.vendors.test_open_mhealth import GLUCOSE, a_point
 from tests.unit.vendors.test_tidepool import a_datum
 
 CASES: Mapping[str, tuple[Any, Parse]] = {
@@ -41,6 +47,13 @@ CASES: Mapping[str, tuple[Any, Parse]] = {
         },
         lambda body: read_tidepool(body, WHOSE),
     ),
+    "open_mhealth": ([a_point(GLUCOSE), GLUCOSE], lambda body: read_open_mhealth(body, WHOSE)),
+    "health_connect": ({"records": list(RECORDS)}, lambda body: read_health_connect(body, WHOSE)),
+    "fitbit": (
+        {**intraday("heart", 64, 65), "activities-steps": [{"dateTime": "2026-10-25", "value": "9"}]},
+        lambda body: read_fitbit(body, DUBLIN),
+    ),
+    "google_health": (GOOGLE, lambda body: read_fitbit(body, DUBLIN)),
     "health_auto_export": (an_export(*METRICS), lambda body: read_health_auto_export(body, WHOSE)),
 }
 

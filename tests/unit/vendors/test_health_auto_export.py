@@ -59,7 +59,7 @@ def test_the_time_has_an_offset() -> None:
 
 def test_glucose_of_unspecified_blood_or_of_a_sensor() -> None:
     assert one(METRICS[0]).analyte is Analyte.BLOOD_GLUCOSE
-    sensor = one(a_metric("blood_glucose", "mmol/L", qty=5.60625, **{"source": "Dexcom G7"}))
+    sensor = one(a_metric("blood_glucose", "mmol/L", qty=5.60625, source="Dexcom G7"))
     assert (sensor.analyte, sensor.value.steps, sensor.value.unit) == (Analyte.INTERSTITIAL_GLUCOSE, 101, "mg/dL")
 
 

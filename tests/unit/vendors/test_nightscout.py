@@ -58,7 +58,7 @@ def treated(event: str, **changes: Any) -> list[Any]:
 
 def test_an_entry_is_a_reading_in_mg_dl() -> None:
     record = reading()
-    assert (record.value.steps, record.value.unit, record.trend) == (120, "mg/dL", "Flat")
+    assert (record.value.steps, record.value.unit, record.trend) == (120, "mg/dL", "flat")
     assert (record.effective.millis, record.effective.local) == (1775421029000, None)
     assert (record.source.system, record.source.value, record.device) == ("nightscout", "e1", None)
 
@@ -151,7 +151,7 @@ def test_a_temporary_basal_rate_is_a_rate_and_never_a_dose() -> None:
     assert (basal.delivered, basal.automatic) == (None, True)
     (ended,) = treated("Temp Basal", duration=0)
     (relative,) = treated("Temp Basal", percent=-50, duration=30)
-    assert (ended.event, relative.event, relative.original.value) == ("temporary-basal-end", "temporary-basal", "-50")
+    assert (ended.event, relative.event, relative.original.value) == ("settings-change", "settings-change", "-50")
 
 
 def test_a_finger_stick_needs_its_unit() -> None:
