@@ -18,7 +18,7 @@ from ledger.claims import Claim, claim_of
 from ledger.rules import Fate, Rules, Verdict
 from ledger.subjects import Tolerance
 from ledger.telling import source_of, told
-from transformers.record_bodies import read_records
+from transformers.record_bodies import order_of, read_records
 
 VERDICT = "review"
 """Meta of a released copy in which a reviewer said `accept` (the new value) or `keep` (the stored one)."""
@@ -169,9 +169,8 @@ async def _passed_on(
     here = {arrival.said.place: arrival.record for arrival in book.arrivals}
     records = here | await store.records(tx, {source_of(p) for p in passed} - here.keys())
     tell = sorted((told(p, records[source_of(p)]) for p in passed), key=_patient)
-    outputs = [
-        message.but(body=encode(list(readings)), order_key=patient) for patient, readings in groupby(tell, key=_patient)
-    ]
+    groups = ((patient, list(group)) for patient, group in groupby(tell, key=_patient))
+    outputs = [message.but(body=encode(group), order_key=patient, meta=order_of(group)) for patient, group in groups]
     counted = " ".join(part for part in (message.meta.get("tally"), tally) if part)
     return [outputs[0].but(meta={"tally": counted}), *(output.but(meta={"tally": ""}) for output in outputs[1:])]
 
