@@ -38,13 +38,17 @@ class VendorSettings(sdk.Settings):
     timezone: sdk.Zone | None = None
     """Where wall clocks were that carry no offset."""
 
+    @property
+    def zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.timezone) if self.timezone else None
+
 
 def whose(message: sdk.Message, settings: VendorSettings) -> Whose:
     """Whose data a message is, and what it does not say of itself. Raises InvalidMessage if nobody can tell."""
     return Whose(
         patient=patient_of(message) or named_patient(message, settings.patient),
         version=version_of(message),
-        zone=ZoneInfo(settings.timezone) if settings.timezone else None,
+        zone=settings.zone,
         asked_at=message.received_at,
     )
 

@@ -19,6 +19,7 @@ COUNTS = {
     "fitbit-files-in": 3,
     "health-auto-export-in": 3,
     "health-connect-in": 3,
+    "mapped-csv-in": 3,
     "nightscout-in": 5,
     "open-mhealth-in": 3,
     "oru-out": 8,

@@ -61,7 +61,8 @@ def test_minutes_of_heart_rate_are_wall_clocks_of_the_profile() -> None:
 
 def test_a_day_that_is_told_by_the_minute_is_not_told_again_as_a_total() -> None:
     parsed = read(intraday("steps", 7, 0, 52))
-    assert [record.value.steps for record in parsed.records] == [7, 52]
+    records: list[Any] = list(parsed.records)
+    assert [record.value.steps for record in records] == [7, 52]
     assert parsed.skipped == 1
 
 
@@ -76,6 +77,8 @@ def test_a_days_total_is_text_and_lasts_as_long_as_the_day() -> None:
 
 def test_weights_are_in_the_unit_that_was_asked_for() -> None:
     log = {"weight": [{"date": "2026-07-01", "time": "18:28:59", "weight": 177.5, "logId": 1431541739000}]}
+    kilograms: Any
+    pounds: Any
     kilograms, pounds = (read(log, weight_unit=unit).records[0] for unit in ("kg", "lb"))
     assert (kilograms.value.steps, pounds.value.steps) == (17750, 8051)
     assert (kilograms.source.value, kilograms.effective.millis) == ("1431541739000", 1782926939000)
