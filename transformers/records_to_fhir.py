@@ -64,7 +64,7 @@ def records_to_fhir(message: sdk.Message, settings: RecordsToFhirSettings) -> li
 def _resource(record: AnyRecord, form: ObservationForm) -> dict[str, Any]:
     if isinstance(record, Glucose):
         return glucose_to_observation(record, form)
-    text = f"glucose readings become resources, this is {kind_of(record)}; filter such records before this step"
+    text = f"glucose readings become resources, this is {kind_of(record)}; put select_records before this step"
     raise FhirError(text, code="record-kind", path="record")
 
 

@@ -104,7 +104,7 @@ def records_to_oru(message: sdk.Message, settings: RecordsToOruSettings) -> Sequ
 def _writable(record: AnyRecord) -> Glucose:
     if isinstance(record, Glucose):
         return record
-    text = f"an ORU^R01 carries glucose readings only, this is {kind_of(record)}; filter such records before this step"
+    text = f"an ORU^R01 carries glucose readings only, this is {kind_of(record)}; put select_records before this step"
     raise Hl7Error(text, code="record-kind", path="record")
 
 
