@@ -17,7 +17,7 @@ from clinical.time import Written, passes
 from clinical.vendors.iso_time import read_time
 from clinical.vendors.json_fields import Fields, joined, not_this, read_document, read_each, write_document
 from clinical.vendors.making import Maker, Whose, glucose, quantity
-from clinical.vendors.parsing import Flaw, Parsed
+from clinical.vendors.parsing import Flaw, Parsed, Problem
 
 SYSTEM, GOOGLE = "fitbit", "google-health"
 RULE = "fitbit"
@@ -31,11 +31,22 @@ _SPECIMENS: Final = {
 
 
 def read_fitbit(body: bytes, whose: Whose, *, weight_unit: str = "kg") -> Parsed:
-    """Records of an answer. `weight_unit`: Fitbit gives weights in the unit that was asked for, and does not say it.
+    """Records of an answer, or of a list of them. `weight_unit`: Fitbit gives weights in the unit that was asked for, and does not say it.
 
     Where a day is told minute by minute, its total is left out. Raises Unreadable (line and column).
     """
     document = read_document(body)
+    if isinstance(document, list):
+        return joined([_within(f"[{n}].", _answer(one, whose, weight_unit)) for n, one in enumerate(document)])
+    return _answer(document, whose, weight_unit)
+
+
+def _within(place: str, parsed: Parsed) -> Parsed:
+    problems = [Problem(place + one.path, one.code, one.text, one.body) for one in parsed.problems]
+    return Parsed(parsed.records, problems, parsed.skipped)
+
+
+def _answer(document: Any, whose: Whose, weight_unit: str) -> Parsed:
     if not isinstance(document, dict):
         raise not_this("an answer of Fitbit or Google Health", "not-fitbit")
     if isinstance(document.get("dataPoints"), list):
