@@ -6,8 +6,7 @@ with another region, with a step that a person must take in the app, or with a v
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import partial
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
 import aiohttp
@@ -21,7 +20,7 @@ from connectors.cloud.calls import Answer, Caller
 from connectors.cloud.polling import PollingSource
 from connectors.cloud.settings import CloudSettings, Patient, named_once, safe_address
 from connectors.cloud.tokens import Session, Tokens, known
-from connectors.cloud.windows import Window
+from connectors.cloud.windows import Reach, Window
 from engine import sdk
 
 _REGIONS: Final = frozenset(["ae", "ap", "au", "ca", "de", "eu", "eu2", "fr", "jp", "la", "us"])
@@ -29,6 +28,7 @@ _SPECIAL: Final = {"ru": "https://api.libreview.ru", "cn": "https://api-cn.myfre
 _TIME: Final = "%m/%d/%Y %I:%M:%S %p"
 _TOO_OLD: Final = 920
 _LOGIN: Final = "/llu/auth/login"
+_ALWAYS_ALL: Final = Reach(window=timedelta(days=3650), start=timedelta(hours=12), overlap=timedelta(hours=12))
 
 
 class FollowerSettings(sdk.Settings):
@@ -186,8 +186,8 @@ class LibreLinkUpSource(PollingSource):
     def _account(self, one: FollowerSettings, caller: Caller) -> Account:
         follower = _Follower(one, self._settings, caller)
         keeper = Session([one.email, one.password], follower.login, self._context)
-        feed = Feed(self.service, f"graph:{one.name}", follower.graph, partial(_look))
-        return Account(one.name, one.patient, keeper, feed, self._settings.reach(), self._context)
+        feed = Feed(self.service, f"graph:{one.name}", follower.graph, _look)
+        return Account(one.name, one.patient, keeper, feed, _ALWAYS_ALL, self._context)
 
 
 def _look(body: bytes) -> Look:
