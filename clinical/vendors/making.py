@@ -65,6 +65,11 @@ class Whose:
         return self.check(moment(whole, offset_minutes), field_name)
 
 
+def utc_millis(utc: datetime) -> int:
+    """Milliseconds since 1970 of a naive UTC."""
+    return (utc - _EPOCH) // timedelta(milliseconds=1)
+
+
 def moment(millis: int, offset_minutes: int | None = None) -> Instant:
     """An instant by a clock of the device or its app in UTC."""
     local = None

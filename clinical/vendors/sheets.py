@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from typing import Any, Final
 
@@ -115,3 +115,14 @@ def write_xlsx(rows: Sequence[Sequence[str]], first_line: int = 1, sheet: str | 
     written = io.BytesIO()
     book.save(written)
     return written.getvalue()
+
+
+def as_csv(rows: Iterable[Row]) -> bytes:
+    """Rows as CSV, each on its own line number, for parsers that read CSV. No line breaks inside cells."""
+    written, line = io.StringIO(newline=""), 1
+    writer = csv.writer(written, lineterminator="\r\n")
+    for number, cells in rows:
+        written.write("\r\n" * (number - line))
+        writer.writerow([" ".join(cell.splitlines()) for cell in cells])
+        line = number + 1
+    return written.getvalue().encode()

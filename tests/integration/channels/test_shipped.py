@@ -14,7 +14,9 @@ from tests.integration.channels.shipped import ROOT, configuration
 COUNTS = {
     "apple-health-in": 4,
     "clarity-csv-in": 6,
+    "dexcom-events-in": 3,
     "dexcom-in": 6,
+    "dexcom-share-in": 2,
     "fhir-out": 9,
     "fitbit-files-in": 3,
     "fitbit-in": 3,

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clinical.vendors.dexcom_events import read_dexcom_events
+from clinical.vendors.dexcom_share import read_share
 from clinical.vendors.fitbit import read_fitbit
 from clinical.vendors.health_auto_export import read_health_auto_export
 from clinical.vendors.health_connect import read_health_connect
@@ -14,6 +16,7 @@ from clinical.vendors.nightscout import read_nightscout
 from clinical.vendors.open_mhealth import read_open_mhealth
 from clinical.vendors.tidepool import read_tidepool
 from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
+from tests.unit.vendors.test_dexcom_rest import EVENTS, a_share
 from tests.unit.vendors.test_fitbit import DUBLIN, GOOGLE, intraday
 from tests.unit.vendors.test_health_auto_export import METRICS, an_export
 from tests.unit.vendors.test_health_connect import RECORDS
@@ -53,6 +56,8 @@ CASES: Mapping[str, tuple[Any, Parse]] = {
         {**intraday("heart", 64, 65), "activities-steps": [{"dateTime": "2026-10-25", "value": "9"}]},
         lambda body: read_fitbit(body, DUBLIN),
     ),
+    "dexcom_events": (EVENTS, lambda body: read_dexcom_events(body, WHOSE)),
+    "dexcom_share": ([a_share(), a_share(Trend=4)], lambda body: read_share(body, WHOSE)),
     "google_health": (GOOGLE, lambda body: read_fitbit(body, DUBLIN)),
     "health_auto_export": (an_export(*METRICS), lambda body: read_health_auto_export(body, WHOSE)),
 }
