@@ -174,7 +174,7 @@ class _Reader:
         reading = measured(number, _unit(written_unit), egv.status)
         system = read_time(egv.system_time, "systemTime")
         effective, offset_remark = self._effective(egv, system)
-        remarks = [remark for remark in (reading.remark, offset_remark) if remark]
+        remarks = (reading.remark, offset_remark) if reading.remark or offset_remark else ()
         return Glucose(
             patient=self.patient,
             analyte=Analyte.INTERSTITIAL_GLUCOSE,
@@ -186,7 +186,9 @@ class _Reader:
             original=Original(value=number, unit=written_unit, time=egv.system_time),
             trend=egv.trend,
             device=device_of(egv.transmitter_generation, egv.transmitter_id),
-            done=tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks),
+            done=tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks if remark)
+            if remarks
+            else (),
         )
 
     def _effective(self, egv: _Egv, system: Written) -> tuple[Instant, str | None]:

@@ -1,7 +1,8 @@
 """Dexcom Share, the followers' API, to glucose records.
 
 Source: the public clients of `Publisher/ReadPublisherLatestGlucoseValues`:
-`[{"WT": "Date(1638360273000)", "DT": "/Date(1638360273000-0500)/", "Value": 113, "Trend": "Flat"}]`, trends as numbers or words in any case, times with slashes or without.
+`[{"WT": "Date(1638360273000)", "DT": "/Date(1638360273000-0500)/", "Value": 113, "Trend": "Flat"}]`,
+trends as numbers or words in any case, times with slashes or without.
 """
 
 import re
