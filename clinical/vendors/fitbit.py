@@ -31,7 +31,7 @@ _SPECIMENS: Final = {
 
 
 def read_fitbit(body: bytes, whose: Whose, *, weight_unit: str = "kg") -> Parsed:
-    """Records of an answer, or of a list of them. `weight_unit`: what weights were asked for in; Fitbit does not say it.
+    """Records of an answer, or of a list of them. `weight_unit`: what weights were asked for in; it is not told.
 
     Where a day is told minute by minute, its total is left out. Raises Unreadable (line and column).
     """
