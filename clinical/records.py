@@ -11,8 +11,8 @@ from typing import Annotated
 import msgspec
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of all values here."""
+class Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of all values here. Frozen values hold no circles, so that the collector need not follow them (`gc`)."""
 
 
 class Analyte(StrEnum):

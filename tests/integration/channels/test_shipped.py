@@ -22,6 +22,7 @@ COUNTS = {
     "fitbit-in": 3,
     "health-auto-export-in": 3,
     "health-connect-in": 3,
+    "libreview-csv-in": 3,
     "mapped-csv-in": 3,
     "nightscout-in": 5,
     "nightscout-site-in": 3,
