@@ -12,11 +12,10 @@ from decimal import Decimal
 from typing import Final
 
 from clinical import units
+from clinical.vendors.date_order import DATE, DAY_FIRST, MONTH_FIRST, YEAR_FIRST, order_of
 from clinical.vendors.parsing import Flaw, Unreadable
 from clinical.vendors.sheets import Row, csv_rows, delimiter_of, text_of
 from clinical.vendors.tables import Columns, number, rows_until_cut, write_rows
-
-DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day-first", "month-first", "year-first"
 
 _COLUMNS: Final = {
     "device": ("device", 0),
@@ -41,14 +40,7 @@ _COLUMNS: Final = {
 }
 _LEAST_COLUMNS, _PREAMBLE_LINES = 15, 4
 _UNIT: Final = re.compile(r"mg/dl|mmol/l", re.IGNORECASE)
-DATE: Final = re.compile(r"(\d{1,4})[-./](\d{1,2})[-./](\d{1,4})")
 _LEAST_MG_DL, _MOST_MMOL_L = 40, 28
-_LAST_MONTH: Final = 12
-
-ORDER_QUESTION: Final = (
-    "every date in this file reads as day-month and as month-day; does the LibreView account write the day or the"
-    " month first? Set `dates: day-first` or `dates: month-first`"
-)
 
 
 @dataclass(slots=True)
@@ -88,7 +80,7 @@ def open_export(body: bytes, dates: str | None = None) -> Export:
     places = _places(header, columns)
     read = rows_until_cut(rows, text.endswith(("\n", "\r")))
     days = _days(read, places["time"])
-    order = _order(days, generated, dates)
+    order = order_of(days, dates, "Device Timestamp", beside=generated)
     return Export(header, read, places, _unit(header, places, read), order, delimiter, days)
 
 
@@ -154,36 +146,3 @@ def _days(rows: Sequence[Row], place: int) -> dict[str, int]:
     """Each date that occurs, with the first line it stands in."""
     seen = {cells[place].strip().partition(" ")[0]: line for line, cells in reversed(rows) if place < len(cells)}
     return dict(sorted(seen.items(), key=lambda item: item[1]))
-
-
-def _order(days: dict[str, int], generated: str | None, dates: str | None) -> str:
-    """Which way round every date of the file is: one with a day past 12 tells for all."""
-    told: dict[str, int] = {}
-    if generated and (match := DATE.search(generated)):
-        told |= dict.fromkeys(_orders_told(match), 1)
-    for stamp, line in days.items():
-        if match := DATE.fullmatch(stamp):
-            for one in _orders_told(match):
-                told.setdefault(one, line)
-    if len(told) > 1:
-        first, second = list(told.items())[:2]
-        text = (
-            f"dates are {first[0]} at line {first[1]} and {second[0]} here: two exports in one file, or an edited one"
-        )
-        raise Unreadable(text, code="dates-mixed", path=f"line {second[1]}")
-    order: str | None = next(iter(told), dates)
-    if order is None and any(DATE.fullmatch(stamp) for stamp in days):
-        raise Unreadable(ORDER_QUESTION, code="dates-undecidable", path="column Device Timestamp")
-    if dates is not None and order not in (dates, YEAR_FIRST):
-        text = f"`dates` says {dates}, but the date here is {order}"
-        raise Unreadable(text, code="dates-mixed", path=f"line {told[order or dates]}")
-    return order or YEAR_FIRST
-
-
-def _orders_told(match: re.Match[str]) -> list[str]:
-    first, second = int(match[1]), int(match[2])
-    if len(match[1]) == len("2021"):
-        return [YEAR_FIRST]
-    if first > _LAST_MONTH >= second:
-        return [DAY_FIRST]
-    return [MONTH_FIRST] if second > _LAST_MONTH >= first else []

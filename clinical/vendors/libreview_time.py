@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from clinical.records import Instant
 from clinical.time import Written
-from clinical.vendors.libreview_table import DATE, DAY_FIRST, MONTH_FIRST, YEAR_FIRST
+from clinical.vendors.date_order import read_date
 from clinical.vendors.parsing import Flaw
 from clinical.vendors.wall_clock import WallClock
 
@@ -75,7 +75,7 @@ class DeviceClock:
         day, _, clock = stamp.partition(" ")
         try:
             hour, minute, second = _clock(clock)
-            wall = datetime(*_date(day, self._order), hour, minute, second or 0)  # noqa: DTZ001 - a wall clock
+            wall = datetime(*read_date(day, self._order), hour, minute, second or 0)  # noqa: DTZ001 - a wall clock
         except ValueError:
             raise self._unreadable() from None
         return Written(wall, None, "minute" if second is None else "second")
@@ -95,27 +95,12 @@ def changing_days(days: Iterable[str], order: str, zone: ZoneInfo) -> set[str]:
     found = set()
     for day in days:
         try:
-            begins = datetime(*_date(day, order), tzinfo=zone)
+            begins = datetime(*read_date(day, order), tzinfo=zone)
         except ValueError:
             continue  # its rows are set aside later
         if begins.utcoffset() != (begins + _DAY).replace(fold=1).utcoffset():
             found.add(day)
     return found
-
-
-def _date(text: str, order: str) -> tuple[int, int, int]:
-    match = DATE.fullmatch(text)
-    if match is None:
-        raise ValueError("no date")
-    one, two, three = int(match[1]), int(match[2]), int(match[3])
-    year, month, day = {
-        DAY_FIRST: (three, two, one),
-        MONTH_FIRST: (three, one, two),
-        YEAR_FIRST: (one, two, three),
-    }[order]
-    if not 1900 <= year <= 2200:
-        raise ValueError("no device lives then")
-    return year, month, day
 
 
 def _clock(text: str) -> tuple[int, int, int | None]:

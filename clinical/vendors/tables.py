@@ -89,6 +89,12 @@ class Cells:
         return number(text, names[0]) if text else None
 
 
+def check_width(cells: Sequence[str], width: int, most: int) -> None:
+    """Raises Flaw for a row that holds something past the header's columns, or is wider than `most`."""
+    if len(cells) > most or any(cells[width:]):
+        raise Flaw("Row", "row-width", "has more columns than the header: columns have moved")
+
+
 def write_rows(rows: Iterable[Sequence[str]], delimiter: str) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerows(rows)
@@ -99,10 +105,17 @@ def rows_until_cut(rows: Iterator[Row], whole: bool) -> list[Row]:
     """All rows. Raises Unreadable for a garbled one, and with the last line if the file ends without a line end in a
     row that is narrower than the one before: it was cut."""
     read = list(rows)
-    if len(read) > 1 and not whole and len(read[-1][1]) < len(read[-2][1]):
-        text = "the file ends in the middle of this row: it was cut; get it again"
-        raise Unreadable(text, code="csv-cut", path=f"line {read[-1][0]}")
+    if len(read) > 1 and not whole:
+        check_end(read[-1], len(read[-2][1]))
     return read
+
+
+def check_end(last: Row, width: int) -> None:
+    """Raises Unreadable `csv-cut` if the last row of a file without a last line end is narrower than `width`."""
+    line, cells = last
+    if len(cells) < width:
+        text = "the file ends in the middle of this row: it was cut; get it again"
+        raise Unreadable(text, code="csv-cut", path=f"line {line}")
 
 
 @dataclass(slots=True)

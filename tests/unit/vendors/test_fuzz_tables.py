@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clinical.vendors.carelink_csv import read_carelink_csv
 from clinical.vendors.libreview import read_libreview
 from clinical.vendors.making import Whose
+from tests.unit.vendors import test_carelink_csv as carelink
 from tests.unit.vendors import test_libreview as libreview
 from tests.unit.vendors.mutations import PATIENT, Parse, survives, torn
 
@@ -24,6 +26,8 @@ CASES: Mapping[str, tuple[bytes, Parse]] = {
         ),
         lambda body: read_libreview(body, DUBLIN),
     ),
+    "carelink": (carelink.an_export(), lambda body: read_carelink_csv(body, DUBLIN)),
+    "carelink paradigm": (carelink.PARADIGM, lambda body: read_carelink_csv(body, DUBLIN)),
 }
 CELLS = st.sampled_from(
     ["", "\x00", "NaN", "1e9", "-1", "9" * 400, "5,5", "1.234,5", '"', '""', ";", "0", "39", "High", "2026-13-40", "é"]
