@@ -14,6 +14,7 @@ from tests.integration.channels.shipped import ROOT, configuration
 COUNTS = {
     "apple-health-in": 4,
     "carelink-csv-in": 3,
+    "carelink-json-in": 3,
     "clarity-csv-in": 6,
     "dexcom-events-in": 3,
     "dexcom-in": 6,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clinical.vendors.carelink import read_carelink
 from clinical.vendors.dexcom_events import read_dexcom_events
 from clinical.vendors.dexcom_share import read_share
 from clinical.vendors.fitbit import read_fitbit
@@ -15,6 +16,7 @@ from clinical.vendors.health_connect import read_health_connect
 from clinical.vendors.nightscout import read_nightscout
 from clinical.vendors.open_mhealth import read_open_mhealth
 from clinical.vendors.tidepool import read_tidepool
+from tests.unit.vendors import test_carelink as carelink
 from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
 from tests.unit.vendors.test_dexcom_rest import EVENTS, a_share
 from tests.unit.vendors.test_fitbit import DUBLIN, GOOGLE, intraday
@@ -59,6 +61,7 @@ CASES: Mapping[str, tuple[Any, Parse]] = {
     "dexcom_events": (EVENTS, lambda body: read_dexcom_events(body, WHOSE)),
     "dexcom_share": ([a_share(), a_share(Trend=4)], lambda body: read_share(body, WHOSE)),
     "google_health": (GOOGLE, lambda body: read_fitbit(body, DUBLIN)),
+    "carelink": (carelink.EXAMPLE, lambda body: read_carelink(body, WHOSE)),
     "health_auto_export": (an_export(*METRICS), lambda body: read_health_auto_export(body, WHOSE)),
 }
 

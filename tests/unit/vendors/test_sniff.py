@@ -27,6 +27,7 @@ STEPS = {
     "health_connect": "health_connect_to_records",
     "fitbit": "fitbit_to_records",
     "google_health": "fitbit_to_records",
+    "carelink": "carelink_to_records",
     "health_auto_export": "health_auto_export_to_records",
 }
 REAL = {
