@@ -46,7 +46,10 @@ def _plain(text: str) -> Written:
     local = text[:_PLAIN_LENGTH]
     if not (local[4] == local[7] == "-" and local[10] in "T " and local[13] == local[16] == ":"):
         raise ValueError("not the plain form")
-    return Written(_likely(datetime.fromisoformat(local)), _offset_minutes(text[_PLAIN_LENGTH:]))
+    wall = datetime.fromisoformat(local)
+    if not 1900 <= wall.year <= 2200:
+        raise ValueError("no device lives then")
+    return Written(wall, _offset_minutes(text[_PLAIN_LENGTH:]))
 
 
 def _likely(wall: datetime) -> datetime:

@@ -120,6 +120,13 @@ class ChannelKeys(Document):
         1000, ge=1, description="Messages on their way into the journal at once; then senders wait"
     )
     keep: Keep = Field(Keep(), description="How long messages are kept")
+    wait_for_order: Duration = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="Each message waits so long for earlier ones of the same patient, and goes after them",
+        examples=["30s"],
+    )
 
 
 class ChannelSource(Document):

@@ -202,6 +202,7 @@ def _plan(draft: Draft, feeds: tuple[str, ...], version: str) -> ChannelPlan:
         when_it_fails=keys.when_it_fails,
         holds_up_to=keys.holds_up_to,
         retention=keys.keep.retention(),
+        order_wait_seconds=keys.wait_for_order,
         version=version,
     )
 

@@ -68,6 +68,8 @@ class ChannelPlan:
     """Arrivals that may be on their way into the journal at once (back-pressure)."""
     retention: Retention = field(default_factory=Retention)
     """How long its messages and deliveries are kept."""
+    order_wait_seconds: float = 0.0
+    """How long a message waits for others of its order key that come before it (`runtime.waiting`)."""
     version: str = ""
     """Twelve hex digits over the channel's text and all it refers to."""
 

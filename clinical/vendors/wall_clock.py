@@ -1,0 +1,112 @@
+"""Wall clocks of exports without offsets: a file's times to instants, fast, with what was done to find each.
+
+The hour that comes twice in autumn is told apart by the order of the rows where they stand in the order in which they
+happened; a device that is not put forward in spring (it showed times that do not occur) stays on standard time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from clinical.records import Instant
+from clinical.time import Written, ignores_summer_time, instant_in_zone, instant_without_summer_time, passes
+from clinical.time import second_by_order as by_order
+from clinical.vendors.parsing import Flaw
+
+EARLIER, LATER = "earlier", "later"
+TWICE: Final = "occurs twice on that day (clocks went back), nothing tells which is meant; check timezone or if_twice"
+STANDARD: Final = "clock is not put forward in summer: it showed a time that does not occur"
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
+_FIRST_DAY: Final = _EPOCH.toordinal()
+_HOUR: Final = timedelta(hours=1)
+
+
+class WallClock:
+    """The times of one clock in one file. `walls` in the order in which they stand there.
+
+    `in_order`: that is the order in which they happened; `newest_first`: the reverse. `if_twice` (`earlier`, `later`)
+    decides where nothing tells. `summer_time`: None finds out whether the clock is put forward.
+    """
+
+    def __init__(
+        self,
+        zone: ZoneInfo,
+        walls: Sequence[datetime],
+        *,
+        if_twice: str | None = None,
+        in_order: bool = True,
+        newest_first: bool = False,
+        summer_time: bool | None = True,
+    ) -> None:
+        self._zone, self._if_twice = zone, if_twice
+        self._offsets: dict[int, int | None] = {}
+        self._second: dict[int, bool] = {}
+        self.summer_time = True
+        doubtful = [place for place, wall in enumerate(walls) if self._offset(wall) is None]
+        if summer_time is None:
+            summer_time = not ignores_summer_time([walls[place] for place in doubtful], zone)
+        if not summer_time:
+            self.summer_time = False
+            self._offsets.clear()  # these were the zone's
+        if doubtful and in_order and summer_time:
+            happened = doubtful[::-1] if newest_first else doubtful
+            told = by_order([walls[place] for place in happened], zone)
+            self._second = {happened[place]: second for place, second in told.items()}
+
+    def instant(self, place: int, written: Written, field_name: str) -> tuple[Instant, str | None]:
+        """When it was, and what was done to find it. Raises Flaw `time-twice`."""
+        instant = self.plain(written)
+        if instant is not None:
+            return instant, None if self.summer_time else STANDARD
+        if not self.summer_time:
+            return instant_without_summer_time(written, self._zone), STANDARD
+        return self._special(place, written, field_name)
+
+    def plain(self, written: Written) -> Instant | None:
+        """When it was; None in an hour in which the zone's clocks change."""
+        offset = self._offset(written.wall)
+        return None if offset is None else self._at(written, offset)
+
+    def _at(self, written: Written, offset: int) -> Instant:
+        wall = written.wall
+        seconds = (wall.toordinal() - _FIRST_DAY) * 86_400 + wall.hour * 3600 + wall.minute * 60 + wall.second
+        return Instant(
+            millis=(seconds - offset * 60) * 1000 + wall.microsecond // 1000,
+            how="zone" if self.summer_time else "standard",
+            local=wall.isoformat(),
+            offset_minutes=offset,
+            zone=self._zone.key,
+            precision=written.precision,
+        )
+
+    def _special(self, place: int, written: Written, field_name: str) -> tuple[Instant, str | None]:
+        if not passes(written.wall, self._zone).twice:
+            instant = instant_in_zone(written, self._zone)
+            return instant, "time that the zone leaves out, read with the offset before it" if instant.gap else None
+        second = self._second.get(place)
+        if second is not None:
+            told = "time that occurs twice decided by order"
+            return instant_in_zone(written, self._zone, second=second), told
+        if self._if_twice is None:
+            raise Flaw(field_name, "time-twice", TWICE)
+        chosen = f"time that occurs twice taken as the {self._if_twice} by setting"
+        return instant_in_zone(written, self._zone, second=self._if_twice == LATER), chosen
+
+    def _offset(self, wall: datetime) -> int | None:
+        """Minutes east of UTC; None in an hour in which the clocks change, or for seconds in an offset."""
+        key = wall.toordinal() * 24 + wall.hour
+        try:
+            return self._offsets[key]
+        except KeyError:
+            found = self._offsets[key] = self._look_up(wall.replace(minute=0, second=0, microsecond=0))
+            return found
+
+    def _look_up(self, hour: datetime) -> int | None:
+        begin, end = passes(hour, self._zone), passes(hour + _HOUR, self._zone)
+        offset = hour - begin.first
+        if not begin.certain or end.first - begin.first != _HOUR or offset.seconds % 60:
+            return None
+        if not self.summer_time:
+            return instant_without_summer_time(Written(hour, None), self._zone).offset_minutes
+        return offset // timedelta(minutes=1)
