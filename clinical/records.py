@@ -69,7 +69,7 @@ class Road(StrEnum):
     CSV = "csv"
 
 
-class PatientRef(Struct, frozen=True):
+class PatientRef(Struct, frozen=True, kw_only=True):
     """A patient as the source names one: `system` is the assigner (`stm`, `dexcom`), `value` the identifier there.
 
     `id` is our own, set by `identify_patient`.
@@ -80,7 +80,7 @@ class PatientRef(Struct, frozen=True):
     id: str | None = None
 
 
-class Quantity(Struct, frozen=True):
+class Quantity(Struct, frozen=True, kw_only=True):
     """A value as an integer number of its unit's steps: 182 steps of `mg/dL`, 101 steps of `mmol/L` are 10.1.
 
     Steps and units: see `clinical.units`. It is never converted in place; conversion gives a new number for
@@ -91,7 +91,7 @@ class Quantity(Struct, frozen=True):
     unit: str
 
 
-class Original(Struct, frozen=True):
+class Original(Struct, frozen=True, kw_only=True):
     """Exactly what was received, as text: value `5.40`, unit `mmol/l`, code `GLU`, its system, time."""
 
     value: str | None = None
@@ -101,7 +101,7 @@ class Original(Struct, frozen=True):
     time: str | None = None
 
 
-class Instant(Struct, frozen=True):
+class Instant(Struct, frozen=True, kw_only=True):
     """When it happened. `millis`: UTC milliseconds since 1970. `how` says how the instant was known:
     `offset` (written with the time), `message-offset` (MSH-7), `zone` (wall clock in a named zone),
     `device-utc` (the device's own UTC clock).
@@ -121,7 +121,7 @@ class Instant(Struct, frozen=True):
     gap: bool = False
 
 
-class Device(Struct, frozen=True):
+class Device(Struct, frozen=True, kw_only=True):
     """What measured. All as the source says; `serial` may be a hash the vendor made."""
 
     vendor: str | None = None
@@ -131,7 +131,7 @@ class Device(Struct, frozen=True):
     udi: str | None = None
 
 
-class SourceId(Struct, frozen=True):
+class SourceId(Struct, frozen=True, kw_only=True):
     """Who this record is at its source. `system` + `value` name it for ever, whatever its value becomes:
     a later version of the same `system` + `value` changes the record instead of adding to it.
 
@@ -145,7 +145,7 @@ class SourceId(Struct, frozen=True):
     version: str | None = None
 
 
-class Deed(Struct, frozen=True):
+class Deed(Struct, frozen=True, kw_only=True):
     """One thing that was done to a record: which rule, in which version, and what it did."""
 
     rule: str
@@ -153,7 +153,7 @@ class Deed(Struct, frozen=True):
     what: str
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, kw_only=True):
     """What every record says: of whom, when, how sure, from where, exactly what was received, what was done to it."""
 
     patient: PatientRef
@@ -168,7 +168,7 @@ class Entry(Struct, frozen=True):
     """Our own id of the reconciled record; set by `reconcile`."""
 
 
-class Glucose(Entry, frozen=True, tag="glucose", tag_field="record"):
+class Glucose(Entry, frozen=True, kw_only=True, tag="glucose", tag_field="record"):
     """One glucose reading."""
 
     analyte: Analyte
@@ -179,7 +179,7 @@ class Glucose(Entry, frozen=True, tag="glucose", tag_field="record"):
     """For a correction: the value that it corrects, as far as we had it."""
 
 
-class InsulinDose(Entry, frozen=True, tag="insulin-dose", tag_field="record"):
+class InsulinDose(Entry, frozen=True, kw_only=True, tag="insulin-dose", tag_field="record"):
     """Insulin that was given, or a pump's basal rate while it held. A day's total is an `InsulinTotal`.
 
     `requested` and `delivered` in `[iU]`: both where the device says both, as after an interrupted bolus.
@@ -197,7 +197,7 @@ class InsulinDose(Entry, frozen=True, tag="insulin-dose", tag_field="record"):
     """The product or class as the source names it: `NovoRapid`, `rapid-acting`."""
 
 
-class InsulinTotal(Entry, frozen=True, tag="insulin-total", tag_field="record"):
+class InsulinTotal(Entry, frozen=True, kw_only=True, tag="insulin-total", tag_field="record"):
     """A day's insulin as a device adds it up, in `[iU]`: a summary, never a dose. `effective` is the day's start."""
 
     total: Quantity | None = None
@@ -205,13 +205,13 @@ class InsulinTotal(Entry, frozen=True, tag="insulin-total", tag_field="record"):
     bolus: Quantity | None = None
 
 
-class Carbohydrate(Entry, frozen=True, tag="carbohydrate", tag_field="record"):
+class Carbohydrate(Entry, frozen=True, kw_only=True, tag="carbohydrate", tag_field="record"):
     """Carbohydrate eaten, in `g`, as a person entered or a device estimated it."""
 
     amount: Quantity
 
 
-class DeviceEvent(Entry, frozen=True, tag="device-event", tag_field="record"):
+class DeviceEvent(Entry, frozen=True, kw_only=True, tag="device-event", tag_field="record"):
     """Something a device did or said. `event` is a word of `clinical.events`, `original.code` the device's own."""
 
     event: str
@@ -219,7 +219,7 @@ class DeviceEvent(Entry, frozen=True, tag="device-event", tag_field="record"):
     until: Instant | None = None
 
 
-class VitalSign(Entry, frozen=True, tag="vital-sign", tag_field="record"):
+class VitalSign(Entry, frozen=True, kw_only=True, tag="vital-sign", tag_field="record"):
     """Weight in `kg`, heart rate in `/min`, steps in `{steps}` counted over `duration_seconds`."""
 
     kind: VitalKind
@@ -227,7 +227,7 @@ class VitalSign(Entry, frozen=True, tag="vital-sign", tag_field="record"):
     duration_seconds: int | None = None
 
 
-class BloodPressure(Entry, frozen=True, tag="blood-pressure", tag_field="record"):
+class BloodPressure(Entry, frozen=True, kw_only=True, tag="blood-pressure", tag_field="record"):
     """One measurement of blood pressure, in `mm[Hg]`, with the pulse in `/min` where the device gave one."""
 
     systolic: Quantity
@@ -235,7 +235,7 @@ class BloodPressure(Entry, frozen=True, tag="blood-pressure", tag_field="record"
     pulse: Quantity | None = None
 
 
-class Annotation(Entry, frozen=True, tag="annotation", tag_field="record"):
+class Annotation(Entry, frozen=True, kw_only=True, tag="annotation", tag_field="record"):
     """What a person noted. `kind`: `note`, `exercise`, `meal`, `illness`, `medication`, `other`."""
 
     text: str
@@ -247,7 +247,7 @@ AnyRecord = Glucose | InsulinDose | InsulinTotal | Carbohydrate | DeviceEvent | 
 Record = Annotated[AnyRecord, msgspec.Meta(description="A canonical record")]
 
 
-class RecordSet(Struct, frozen=True):
+class RecordSet(Struct, frozen=True, kw_only=True):
     """Records of one patient, in the order of their effective time where the source gave one."""
 
     records: tuple[Record, ...]
@@ -265,6 +265,11 @@ def encode(records: Sequence[Record]) -> bytes:
 def decode(body: bytes) -> tuple[Record, ...]:
     """The records of a body. Raises `msgspec.DecodeError` or `msgspec.ValidationError` with the JSON path."""
     return _decoder.decode(body).records
+
+
+def kind_of(record: AnyRecord) -> str:
+    """What kind of record it is, as its `record` field says: `glucose`, `insulin-dose`."""
+    return str(record.__struct_config__.tag)
 
 
 def order_key(patient: PatientRef) -> str:

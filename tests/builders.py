@@ -1,8 +1,20 @@
 """Canonical records for tests on any floor: one good reading, changed where a test wants it otherwise."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from clinical.records import Analyte, Glucose, Instant, Original, PatientRef, Quantity, Road, SourceId, Status
+from clinical.records import (
+    Analyte,
+    AnyRecord,
+    Glucose,
+    Instant,
+    Original,
+    PatientRef,
+    Quantity,
+    Road,
+    SourceId,
+    Status,
+)
 
 TEN_OCLOCK_MILLIS = 1_795_168_800_000
 """2026-11-20T10:00:00Z."""
@@ -26,3 +38,14 @@ def a_glucose(**changes: Any) -> Glucose:
         "original": Original(value="182", unit="mg/dL"),
     }
     return Glucose(**good | changes)
+
+
+def glucose_of(record: AnyRecord) -> Glucose:
+    """The record, which must be a glucose reading."""
+    assert isinstance(record, Glucose), record.__class__.__name__
+    return record
+
+
+def glucoses(records: Iterable[AnyRecord]) -> list[Glucose]:
+    """The records, which must all be glucose readings."""
+    return [glucose_of(record) for record in records]

@@ -26,7 +26,7 @@ from engine.model.message import Message, Shape
 from engine.model.outcome import Aside, Drop, StepOutput
 from engine.testing.builders import a_message
 from ledger.tables import metadata, reading, reading_source
-from tests.builders import a_glucose, ten_oclock
+from tests.builders import a_glucose, glucoses, ten_oclock
 from transformers.reconcile import ReconcileSettings, reconcile
 
 
@@ -133,7 +133,7 @@ class MemoryLedger:
 
 def passed_on(outputs: Iterable[StepOutput]) -> list[Glucose]:
     """All readings in the messages among the outputs."""
-    return [record for output in outputs if isinstance(output, Message) for record in decode(output.body)]
+    return [record for output in outputs if isinstance(output, Message) for record in glucoses(decode(output.body))]
 
 
 def asides(outputs: Iterable[StepOutput]) -> list[Aside]:
