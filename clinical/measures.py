@@ -24,6 +24,8 @@ class Measure(StrEnum):
     SYSTOLIC = "systolic"
     DIASTOLIC = "diastolic"
     CARBOHYDRATE = "carbohydrate"
+    BOLUS_SETTING = "bolus-setting"
+    """What was asked for, whatever was delivered."""
     BOLUS = "bolus"
     EXTENDED_BOLUS = "extended-bolus"
     BASAL = "basal"
@@ -69,6 +71,7 @@ _MDC = {
     (_DIABETES, 29680, "MDC_INS_BASAL"): Measure.BASAL,
     (_DIABETES, 29692, "MDC_INS_BASAL_RATE_SETTING"): Measure.BASAL_RATE,
     (_DIABETES, 29694, "MDC_INS_BASAL_TEMP_ABS"): Measure.BASAL_RATE,
+    (_DIABETES, 29724, "MDC_INS_BOLUS_SETTING"): Measure.BOLUS_SETTING,
     (_DIABETES, 29736, "MDC_INS_BOLUS"): Measure.BOLUS,
     (_DIABETES, 29737, "MDC_INS_BOLUS_FAST"): Measure.BOLUS,
     (_DIABETES, 29738, "MDC_INS_BOLUS_EXT"): Measure.EXTENDED_BOLUS,
@@ -84,6 +87,7 @@ MDC_WRITTEN: Mapping[Measure, Written] = MappingProxyType(
     {
         Measure.BASAL: Written("8418288", "MDC_INS_BASAL"),
         Measure.BASAL_RATE: Written("8418300", "MDC_INS_BASAL_RATE_SETTING"),
+        Measure.BOLUS_SETTING: Written("8418332", "MDC_INS_BOLUS_SETTING"),
         Measure.BOLUS: Written("8418344", "MDC_INS_BOLUS"),
         Measure.EXTENDED_BOLUS: Written("8418346", "MDC_INS_BOLUS_EXT"),
     }
@@ -98,11 +102,17 @@ UNIT: Mapping[Measure, str] = MappingProxyType(
         Measure.SYSTOLIC: units.PRESSURE,
         Measure.DIASTOLIC: units.PRESSURE,
         Measure.CARBOHYDRATE: units.GRAM,
+        Measure.BOLUS_SETTING: units.INSULIN,
         Measure.BOLUS: units.INSULIN,
         Measure.EXTENDED_BOLUS: units.INSULIN,
         Measure.BASAL: units.INSULIN,
         Measure.BASAL_RATE: units.INSULIN_RATE,
     }
+)
+
+VITAL_SIGNS = frozenset({Measure.WEIGHT, Measure.HEART_RATE, Measure.STEPS, Measure.SYSTOLIC, Measure.DIASTOLIC})
+INSULIN = frozenset(
+    {Measure.BOLUS_SETTING, Measure.BOLUS, Measure.EXTENDED_BOLUS, Measure.BASAL, Measure.BASAL_RATE}
 )
 
 _ONE, _POUND_IN_KG = Decimal(1), Decimal("0.45359237")
@@ -137,6 +147,7 @@ _POSSIBLE: Mapping[Measure, tuple[int, int]] = {
     Measure.SYSTOLIC: (20, 400),
     Measure.DIASTOLIC: (10, 300),
     Measure.CARBOHYDRATE: (0, 2000),
+    Measure.BOLUS_SETTING: (0, 300),
     Measure.BOLUS: (0, 300),
     Measure.EXTENDED_BOLUS: (0, 300),
     Measure.BASAL: (0, 300),
