@@ -34,7 +34,7 @@ def sent(ledger: MemoryLedger, outputs: Any, id_: str) -> None:
 
 
 def oru(
-    ledger: MemoryLedger, value: str, status: str = "F", at: str = "101500", mrn: str = "MRN1", **more: str
+    ledger: MemoryLedger, value: str, status: str = "F", at: str = "101500", mrn: str = "MRN1", **more: Any
 ) -> None:
     """One result, sent at a time of the day."""
     msh = MSH.replace("101500", at)
