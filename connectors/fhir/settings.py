@@ -45,18 +45,12 @@ class Batch(sdk.Settings):
     )
 
 
-class FhirServerSettings(sdk.Settings):
-    """Where the FHIR server is and how it likes to be asked."""
+class FhirConnection(sdk.Settings):
+    """Where a FHIR server is, and how we sign in."""
 
     base: Annotated[str, AfterValidator(_base)] = Field(description="The server's FHIR base, such as https://host/r4")
     sign_in: Auth | None = Field(None, description="{bearer: {secret: NAME}}, or user and password; none by default")
     smart: BackendServices | None = Field(None, description="Sign in with our own key, by SMART Backend Services")
-    batch: Batch = Batch()
-    update_by: Literal["search", "conditional"] = Field(
-        "search",
-        description="How a correction finds what it corrects: search: POST _search, then PUT by id with If-Match; "
-        "conditional: one PUT [type]?identifier=, which writes our identifier into the server's access log",
-    )
     headers: dict[HeaderName, HeaderText | sdk.Secret] = Field({}, description="Further headers; values may be secrets")
     tls: ClientTls | None = None
     timeout: sdk.Duration = Field(30.0, description="For one whole call")
@@ -78,3 +72,29 @@ class FhirServerSettings(sdk.Settings):
         if shows_secret and parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
             raise ValueError("base must begin with https:// when a secret is shown to the server")
         return self
+
+
+class FhirServerSettings(FhirConnection):
+    """Where the FHIR server is and how it likes to be asked."""
+
+    batch: Batch = Batch()
+    update_by: Literal["search", "conditional"] = Field(
+        "search",
+        description="How a correction finds what it corrects: search: POST _search, then PUT by id with If-Match; "
+        "conditional: one PUT [type]?identifier=, which writes our identifier into the server's access log",
+    )
+
+
+class FhirSearchSettings(FhirConnection):
+    """What is asked for, and how often."""
+
+    search: str = Field(
+        pattern=r"^[A-Z][A-Za-z]+(\?[^\s#]+)?$",
+        description="Type and parameters, URL-encoded: Observation?code=http://loinc.org|99504-3",
+    )
+    every: sdk.Duration = Field(300.0, gt=0, description="Between two searches")
+    page_size: int = Field(200, ge=1, le=5000, description="_count: resources in one answer, if the server agrees")
+    start: str | None = Field(
+        None, pattern=r"^\d{4}-\d\d-\d\d$", description="Day from which on to read, the first time; by default from all"
+    )
+    overlap: sdk.Duration = Field(60.0, description="How far each search reaches back behind the newest that was seen")

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from connectors.fhir.answers import Reply
-from connectors.fhir.settings import FhirServerSettings
+from connectors.fhir.settings import FhirConnection
 from connectors.http_security import header_value
 from connectors.smart.tokens import Tokens
 from engine import sdk
@@ -26,7 +26,7 @@ class Wire:
     What aiohttp raises is not chained to the error words: its text can hold an address with an identifier in it.
     """
 
-    def __init__(self, settings: FhirServerSettings, clock: sdk.Clock, log: sdk.Log) -> None:
+    def __init__(self, settings: FhirConnection, clock: sdk.Clock, log: sdk.Log) -> None:
         self._settings = settings
         self._tokens = Tokens(settings.smart, settings.base, clock, log) if settings.smart is not None else None
         self._host = URL(settings.base).host
@@ -40,6 +40,14 @@ class Wire:
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+
+    def below_base(self, address: str) -> str | None:
+        """The part of an address below our base, as `call` takes it; None for one that leads elsewhere."""
+        base = self._settings.base
+        if "://" not in address:
+            return address.lstrip("/") if not address.startswith("//") else None
+        rest = address[len(base) :] if address.startswith(base) else ""
+        return rest.lstrip("/") if rest[:1] in ("/", "?") else None
 
     async def close(self) -> None:
         if self._session is not None:
@@ -77,7 +85,8 @@ class Wire:
     async def _attempt(
         self, session: aiohttp.ClientSession, method: str, path: str, body: bytes, headers: CIMultiDict[str]
     ) -> Reply:
-        url = URL(f"{self._settings.base}/{path}" if path else self._settings.base, encoded=True)
+        below = "/" if path and not path.startswith("?") else ""
+        url = URL(f"{self._settings.base}{below}{path}", encoded=True)
         try:
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 return _reply(answer, await _read(answer))
@@ -128,5 +137,6 @@ def _reply(answer: aiohttp.ClientResponse, body: bytes) -> Reply:
         etag=answer.headers.get("ETag"),
         retry_after=answer.headers.get("Retry-After"),
         resource=resource if is_resource else None,
+        body=body,
         raw="" if is_resource else body[:_RAW_CHARACTERS].decode("utf-8", "replace").strip(),
     )
