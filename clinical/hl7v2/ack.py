@@ -35,6 +35,7 @@ ERROR_CONDITIONS = {
 
 _LINE_END = re.compile("[\r\n]+")
 _LONGEST_REMEMBERED: Final = 1000
+_MOST_REMEMBERED: Final = 512
 _CUT: Final = "\0"
 
 
@@ -167,42 +168,34 @@ def _error_codes(fields: list[str], delimiters: Delimiters) -> list[str]:
 
 
 def _remembered(header: Header, code: str) -> tuple[str, ...] | None:
-    """What is the same in every plain answer to this sender; None where that is not to be kept."""
-    app, site, to_app, to_site = (
+    """What is the same in every plain answer to this sender, cut where its time, its control id and MSA-2 stand; None
+    where it cannot be cut. A hot path; what is remembered is bounded in number and length."""
+    key = (
+        code,
+        header.field_sep,
+        header.encoding_chars,
         header.sending_application,
         header.sending_facility,
         header.receiving_application,
         header.receiving_facility,
+        header.message_type,
+        header.processing_id,
+        header.version,
+        header.charset,
     )
-    kind, mode, version, charset = header.message_type, header.processing_id, header.version, header.charset
-    length = len(app) + len(site) + len(to_app) + len(to_site) + len(kind) + len(mode) + len(version) + len(charset)
-    if length > _LONGEST_REMEMBERED:
-        return None
-    return _parts(
-        code, header.field_sep, header.encoding_chars, app, site, to_app, to_site, kind, mode, version, charset
-    )
+    known = _known.get(key)
+    if known is None and sum(map(len, key)) < _LONGEST_REMEMBERED:
+        delimiters = Delimiters.of(header.field_sep, header.encoding_chars)
+        msh = _msh(header, delimiters, _release(header.version, delimiters), _CUT, _CUT)
+        parts = f"{msh}\r{delimiters.field.join(['MSA', code, ''])}".split(_CUT)
+        if len(parts) == 3:
+            if len(_known) >= _MOST_REMEMBERED:
+                _known.clear()
+            known = _known[key] = tuple(parts)
+    return known
 
 
-@lru_cache(maxsize=512)
-def _parts(code: str, field_sep: str, encoding_chars: str, *fields: str) -> tuple[str, ...] | None:
-    """A plain answer but for its time, its control id and MSA-2, where it is cut."""
-    app, site, to_app, to_site, kind, mode, version, charset = fields
-    header = Header(
-        field_sep,
-        encoding_chars,
-        app,
-        site,
-        to_app,
-        to_site,
-        message_type=kind,
-        processing_id=mode,
-        version=version,
-        charset=charset,
-    )
-    delimiters = Delimiters.of(field_sep, encoding_chars)
-    msh = _msh(header, delimiters, _release(version[:32], delimiters), _CUT, _CUT)
-    parts = tuple(f"{msh}\r{delimiters.field.join(['MSA', code, ''])}".split(_CUT))
-    return parts if len(parts) == 3 else None
+_known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
 def _msh(header: Header, delimiters: Delimiters, release: tuple[int, int], control_id: str, stamp: str) -> str:

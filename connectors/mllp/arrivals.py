@@ -38,7 +38,8 @@ class MessageExchange(Exchange):
     def __init__(
         self, counter: Counter, origin: Origin, content: bytes, header: Header, batch: BatchExchange | None
     ) -> None:
-        super().__init__(origin)
+        self.line = origin
+        self.reply = None
         self._origin = origin
         self._counter = counter
         self._content = content

@@ -134,6 +134,20 @@ def test_a_block_of_50_mb_in_many_pieces_is_looked_at_a_bounded_number_of_times(
     assert buffer.looked_at <= 2 * size + 100
 
 
+def test_a_block_that_comes_byte_by_byte_is_looked_at_a_bounded_number_of_times() -> None:
+    size = 100_000
+    decoder = Decoder(size)
+    buffer = decoder._buffer = _CountingBuffer()
+    for byte in b"\x0b" + b"x" * size + b"\x1c":
+        decoder.feed(bytes([byte]))
+        assert decoder.take() is None
+    decoder.feed(b"\r")
+    content = decoder.take()
+    assert content is not None
+    assert len(content) == size
+    assert buffer.looked_at <= 3 * size
+
+
 def test_enclosing_and_taking_is_the_identity_and_reserved_bytes_are_refused() -> None:
     assert taken(Decoder(1000), enclose(ONE)) == [ONE]
     for reserved in (b"\x0b", b"\x1c"):
