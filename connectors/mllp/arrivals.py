@@ -19,6 +19,12 @@ class Origin(Protocol):
 
     def write_answers(self) -> None: ...
 
+    def stored(self) -> None: ...
+
+    def put_off(self, seconds: float) -> None:
+        """A message cannot be stored now; its sender should wait so long."""
+        ...
+
 
 class Counter(Protocol):
     """Who counts the messages that have no answer yet."""
@@ -55,10 +61,12 @@ class MessageExchange(Exchange):
         """See `Arrival`. The answer is written when all answers before it on the connection are."""
         replies, header, batch = self._counter.replies, self._header, self._batch
         if isinstance(verdict, sdk.Accepted):
+            self._origin.stored()
             self._finish("A", replies.stored(header, batch))
         elif isinstance(verdict, sdk.Rejected):
             self._finish("E", replies.rejected(header, verdict.text, batch))
         else:
+            self._origin.put_off(verdict.after_seconds)
             self._finish(replies.unavailable, replies.later(header, batch))
 
     def drop(self) -> None:

@@ -20,6 +20,8 @@ _GRACE_SECONDS: Final = 2.0
 _LINGER_SECONDS: Final = 2.0
 _SETTLE_SECONDS: Final = 60.0
 _UNREAD_BYTES: Final = 1_048_576
+_PUT_OFF_MOST: Final = 3
+_LONGEST_REST_SECONDS: Final = 10.0
 
 
 class Desk(Protocol):
@@ -78,6 +80,8 @@ class Connection(asyncio.Protocol):
         self._lingering = False
         self._peer_done = False
         self._waiting = False
+        self._rests_until = float("inf")  # while it waits for time to pass, not for room
+        self._put_off = 0  # messages in a row that could not be stored
         self._frames = 0
         self._noticed = (0, 0)  # junk and restarts that are logged
         self._refusals: Counter[str] = Counter()
@@ -159,6 +163,20 @@ class Connection(asyncio.Protocol):
         if self._ending and not answers:
             self._linger()
 
+    def stored(self) -> None:
+        """A message of this connection is in the journal."""
+        self._put_off = 0
+
+    def put_off(self, seconds: float) -> None:
+        """A message of this connection cannot be stored now. Most senders repeat it at once, so from the third in a
+        row on nothing is read for a while: the answers would be a storm."""
+        self._put_off += 1
+        if self._put_off < _PUT_OFF_MOST or self._waiting or self._ending or self._transport is None:
+            return
+        self._waiting = True
+        self._rests_until = self._desk.clock.monotonic() + min(seconds, _LONGEST_REST_SECONDS)
+        self._transport.pause_reading()
+
     def replaced(self) -> None:
         """Its peer has a newer connection: read no more, answer what is owed, close."""
         self._end("replaced")
@@ -192,6 +210,9 @@ class Connection(asyncio.Protocol):
                 self.abort(None if self._lingering else "not-settled")
         elif self._waiting:
             self._heard_at = now  # the silence is ours
+            if now >= self._rests_until:
+                self._rests_until = float("inf")
+                self.go_on()
         elif self._decoder.inside:
             self._tick_inside(silence)
         elif not self._frames and self._decoder.junk and silence >= _GRACE_SECONDS:

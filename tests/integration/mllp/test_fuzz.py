@@ -102,8 +102,11 @@ async def test_odd_bytes_neither_stop_the_listener_nor_stay_in_it() -> None:
     before = 0, 0
     for number in range(rounds):
         seeds = (SEED + number * AT_ONCE + place for place in range(AT_ONCE))
-        await asyncio.gather(good_peer(listener.port), *(one_peer(listener.port, seed) for seed in seeds))
-        await clock.advance(3)
+        peers = asyncio.gather(good_peer(listener.port), *(one_peer(listener.port, seed) for seed in seeds))
+        while not peers.done():
+            await let_run()
+            await clock.advance(0.5)
+        await peers
         if number == rounds // 4:
             before = sockets_and_bytes()
     await clock.advance(100)
