@@ -17,8 +17,6 @@ _CODECS = {
     "ISO88591": "iso8859-1",
     "LATIN1": "iso8859-1",
     "ISOIR100": "iso8859-1",
-    "CP1252": "cp1252",
-    "WINDOWS1252": "cp1252",
     "GB180302000": "gb18030",
     "GB18030": "gb18030",
     "BIG5": "big5",
@@ -27,7 +25,12 @@ _CODECS = {
     "ISOIR87": "iso2022_jp",
     "ISOIR14": "shift_jis",
     "ISOIR6": "ascii",
+    "GB2312": "gb18030",
+    "GBK": "gb18030",
+    "SHIFTJIS": "shift_jis",
+    "EUCKR": "euc_kr",
 }
+_CODECS |= {f"{prefix}125{n}": f"cp125{n}" for n in range(9) for prefix in ("CP", "WINDOWS", "WIN")}
 _CODECS |= {f"{prefix}8859{n}": f"iso8859-{n}" for n in (*range(1, 12), 13, 14, 15, 16) for prefix in ("", "ISO")}
 
 

@@ -21,7 +21,7 @@ _LOCATION: Final = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_
 class Reply:
     """One answer of a server: to a call, or to one entry of a batch.
 
-    `resource` is the body as JSON object; `raw` the beginning of a body that is none (`rubbish`).
+    `resource` is the body as JSON object; `raw` the beginning of a body that is none (`rubbish`); `body` what came.
     """
 
     status: int
@@ -30,6 +30,7 @@ class Reply:
     retry_after: str | None = None
     resource: Mapping[str, Any] | None = field(default=None, repr=False)
     raw: str = field(default="", repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def ok(self) -> bool:

@@ -9,8 +9,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from connectors.fhir.answers import Reply
-from connectors.fhir.settings import FhirServerSettings
+from connectors.fhir.settings import FhirConnection
 from connectors.http_security import header_value
+from connectors.smart.tokens import Tokens
 from engine import sdk
 
 FHIR_JSON: Final = "application/fhir+json"
@@ -25,8 +26,9 @@ class Wire:
     What aiohttp raises is not chained to the error words: its text can hold an address with an identifier in it.
     """
 
-    def __init__(self, settings: FhirServerSettings) -> None:
+    def __init__(self, settings: FhirConnection, clock: sdk.Clock, log: sdk.Log) -> None:
         self._settings = settings
+        self._tokens = Tokens(settings.smart, settings.base, clock, log) if settings.smart is not None else None
         self._host = URL(settings.base).host
         self._session: aiohttp.ClientSession | None = None
 
@@ -38,6 +40,14 @@ class Wire:
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+
+    def below_base(self, address: str) -> str | None:
+        """The part of an address below our base, as `call` takes it; None for one that leads elsewhere."""
+        base = self._settings.base
+        if "://" not in address:
+            return address.lstrip("/") if not address.startswith("//") else None
+        rest = address[len(base) :] if address.startswith(base) else ""
+        return rest.lstrip("/") if rest[:1] in ("/", "?") else None
 
     async def close(self) -> None:
         if self._session is not None:
@@ -53,16 +63,32 @@ class Wire:
         content_type: str = FHIR_JSON,
         extra: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One attempt. `path` is URL-encoded, below the base; empty for the base itself.
+        """One attempt; a second one where the server no longer accepts our access token. `path` is URL-encoded, below
+        the base; empty for the base itself.
 
         Raises Unreachable if the server could not even be asked, Unavailable if what became of it is unknown,
         NeedsOperator if its certificate is not one to trust or a secret is missing.
         """
         assert self._session is not None, "open() comes before send()"
-        url = URL(f"{self._settings.base}/{path}" if path else self._settings.base, encoded=True)
         headers = self._headers(content_type, extra or {})
+        if self._tokens is None:
+            return await self._attempt(self._session, method, path, body, headers)
+        for last in (False, True):
+            token = await self._tokens.token(self._session)
+            headers["Authorization"] = f"Bearer {token}"
+            reply = await self._attempt(self._session, method, path, body, headers)
+            if reply.status != 401 or last:
+                break
+            self._tokens.forget(token)
+        return reply
+
+    async def _attempt(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: bytes, headers: CIMultiDict[str]
+    ) -> Reply:
+        below = "/" if path and not path.startswith("?") else ""
+        url = URL(f"{self._settings.base}{below}{path}", encoded=True)
         try:
-            async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 return _reply(answer, await _read(answer))
         except TimeoutError:
             text = f"no answer from {self._host} within {self._settings.timeout:g} s"
@@ -111,5 +137,6 @@ def _reply(answer: aiohttp.ClientResponse, body: bytes) -> Reply:
         etag=answer.headers.get("ETag"),
         retry_after=answer.headers.get("Retry-After"),
         resource=resource if is_resource else None,
+        body=body,
         raw="" if is_resource else body[:_RAW_CHARACTERS].decode("utf-8", "replace").strip(),
     )

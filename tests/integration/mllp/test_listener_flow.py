@@ -204,3 +204,26 @@ async def test_a_cancelled_engine_settles_nothing_and_the_port_is_free_again() -
         await reader.readexactly(1)
     writer.close()
     await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def test_a_sender_that_repeats_at_once_what_cannot_be_stored_is_read_more_slowly() -> None:
+    stored = [False]
+    async with Door(lambda _: STORED if stored[0] else sdk.Deferred(5.0, "disk full")) as door:
+        peer, other = await door.peer(), await door.peer()
+        for _ in range(3):
+            assert (await peer.ask(oru("M1"))).code == "AR"
+        await peer.send(block(oru("M1")))
+        assert (await other.ask(oru("OTHER"))).code == "AR"  # the count is each connection's own
+        await let_run()
+        assert len(door.taken) == 4
+        await door.clock.advance(6)
+        assert (await peer.answer()).code == "AR"
+        stored[0] = True
+        await peer.send(block(oru("M1")))
+        await let_run()
+        assert len(door.taken) == 5
+        await door.clock.advance(6)
+        for _ in range(9):
+            assert (await peer.answer()).code == "AA"
+            await peer.send(block(oru("M1")))
+        assert (await peer.answer()).code == "AA"

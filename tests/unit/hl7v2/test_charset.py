@@ -15,6 +15,8 @@ from clinical.hl7v2.charset import codec_of, known_charset
         ("ISO IR100", "iso8859-1"),
         ("BIG-5", "big5"),
         ("KS X 1001", "euc_kr"),
+        ("WINDOWS-1250", "cp1250"),
+        ("GB2312", "gb18030"),
         ("UNICODE UTF-16", None),
         ("ISO IR 999", None),
         ("", None),

@@ -134,11 +134,49 @@ def test_a_block_of_50_mb_in_many_pieces_is_looked_at_a_bounded_number_of_times(
     assert buffer.looked_at <= 2 * size + 100
 
 
+def test_a_block_that_comes_byte_by_byte_is_looked_at_a_bounded_number_of_times() -> None:
+    size = 100_000
+    decoder = Decoder(size)
+    buffer = decoder._buffer = _CountingBuffer()
+    for byte in b"\x0b" + b"x" * size + b"\x1c":
+        decoder.feed(bytes([byte]))
+        assert decoder.take() is None
+    decoder.feed(b"\r")
+    content = decoder.take()
+    assert content is not None
+    assert len(content) == size
+    assert buffer.looked_at <= 3 * size
+
+
 def test_enclosing_and_taking_is_the_identity_and_reserved_bytes_are_refused() -> None:
     assert taken(Decoder(1000), enclose(ONE)) == [ONE]
     for reserved in (b"\x0b", b"\x1c"):
         with pytest.raises(ValueError, match="0B or 1C"):
             enclose(b"MSH" + reserved)
+
+
+def test_one_block_from_end_to_end_is_taken_without_being_kept() -> None:
+    decoder = Decoder(len(ONE))
+    assert decoder.whole(enclose(ONE)) == ONE
+    assert not decoder._buffer
+    others = [b"", b"\x0b", b"\x0b\x1c", ONE, enclose(ONE) + b"\n", enclose(ONE) * 2, b"\x0b" + ONE + b"\x1c\n"]
+    others += [
+        b"\x0b\x0b" + ONE[1:] + b"\x1c\r",
+        b"\x0b" + ONE[1:] + b"\x1c\x1c\r",
+        b"\x0bx" + ONE + b"\x1c\r",
+        b"\x1c\r",
+    ]
+    for other in others:
+        assert decoder.whole(other) is None, other
+    decoder.feed(b"junk")
+    assert decoder.whole(enclose(ONE)) is None
+
+
+@given(st.binary(max_size=12))
+def test_what_is_one_block_for_the_short_way_is_that_block_for_the_long_way(data: bytes) -> None:
+    raw = b"\x0b" + data + b"\x1c\r"
+    if (content := Decoder(1000).whole(raw)) is not None:
+        assert taken(Decoder(1000), raw) == [content]
 
 
 _CONTENT = st.binary(max_size=40).map(lambda raw: raw.translate(None, b"\x0b\x1c"))
