@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from sqlalchemy import event
@@ -11,7 +11,8 @@ from sqlalchemy import event
 from clinical.records import Glucose, encode
 from engine.contracts.journal import ProcessOutcome
 from engine.contracts.plugins import Transaction
-from engine.journal.migrate import upgrade_sqlite
+from engine.journal.migrate import upgrade_postgres, upgrade_sqlite
+from engine.journal.postgres import PostgresJournal
 from engine.journal.sqlite import SqliteJournal
 from engine.model.message import Message, Shape
 from engine.model.states import MessageState
@@ -23,16 +24,33 @@ from tests.unit.ledger.support import MemoryLedger, a_reading, drops, passed_on
 from transformers.reconcile import ReconcileSettings, reconcile
 
 SETTINGS = ReconcileSettings()
+AnyJournal: TypeAlias = SqliteJournal | PostgresJournal
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+async def sqlite_journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
     path = tmp_path / "islet.db"
     upgrade_sqlite(path)
     journal = SqliteJournal(path)
     await journal.open()
     yield journal
     await journal.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteJournal | PostgresJournal]:
+    """The same tests on both databases."""
+    made: SqliteJournal | PostgresJournal
+    if request.param == "sqlite":
+        upgrade_sqlite(tmp_path / "islet.db")
+        made = SqliteJournal(tmp_path / "islet.db")
+    else:
+        url = request.getfixturevalue("postgres_url")
+        await upgrade_postgres(url)
+        made = PostgresJournal(url)
+    await made.open()
+    yield made
+    await made.close()
 
 
 class Interrupted(Exception):
@@ -44,7 +62,7 @@ async def enter_and_fail(message: Message, tx: Transaction) -> None:
     raise Interrupted
 
 
-async def test_what_is_rolled_back_was_never_entered(journal: SqliteJournal) -> None:
+async def test_what_is_rolled_back_was_never_entered(journal: AnyJournal) -> None:
     message = a_message(encode([a_reading(182)]), Shape.RECORDS)
 
     async def interrupted() -> None:
@@ -59,15 +77,15 @@ async def test_what_is_rolled_back_was_never_entered(journal: SqliteJournal) -> 
         assert (await queries.books(connection)).arrived == {"new": 1}
 
 
-async def test_messages_of_one_transaction_see_each_other(journal: SqliteJournal) -> None:
+async def test_messages_of_one_transaction_see_each_other(journal: AnyJournal) -> None:
     async with journal.writer.transaction() as tx:
         for number in range(3):
             outputs = await reconcile(a_message(encode([a_reading(182)]), Shape.RECORDS), SETTINGS, tx)
             assert bool(drops(outputs)) == (number > 0)
 
 
-async def test_a_message_undone_by_its_savepoint_leaves_the_others(journal: SqliteJournal) -> None:
-    async with journal.writer.transaction() as tx:
+async def test_a_message_undone_by_its_savepoint_leaves_the_others(sqlite_journal: SqliteJournal) -> None:
+    async with sqlite_journal.writer.transaction() as tx:
         await reconcile(a_message(encode([a_reading(182)]), Shape.RECORDS), SETTINGS, tx)
 
         async def undone() -> None:
@@ -76,7 +94,7 @@ async def test_a_message_undone_by_its_savepoint_leaves_the_others(journal: Sqli
 
         with pytest.raises(Interrupted):
             await undone()
-    async with journal.reader.connect() as connection:
+    async with sqlite_journal.reader.connect() as connection:
         assert (await queries.books(connection)).arrived == {"new": 1}
 
 
@@ -108,13 +126,13 @@ def test_the_step_looks_nothing_up_by_reading_a_whole_table() -> None:
     assert any("reading_source_moment" in plan and "reading_source_identity" in plan for plan in plans)
 
 
-async def test_a_replay_plan_is_looked_up_by_the_key_of_the_reading(journal: SqliteJournal) -> None:
+async def test_a_replay_plan_is_looked_up_by_the_key_of_the_reading(sqlite_journal: SqliteJournal) -> None:
     asked: list[tuple[str, Any]] = []
 
     def remember(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
         asked.append((statement, parameters))
 
-    async with journal.reader.connect() as connection:
+    async with sqlite_journal.reader.connect() as connection:
         await connection.run_sync(lambda sync: event.listen(sync, "before_cursor_execute", remember))
         await queries.swallowed(connection, "default", [a_reading(182)], Rules())
         statement, parameters = asked[-1]
@@ -123,7 +141,7 @@ async def test_a_replay_plan_is_looked_up_by_the_key_of_the_reading(journal: Sql
 
 
 async def test_a_reading_keeps_its_lineage_when_the_messages_that_told_of_it_are_pruned(
-    journal: SqliteJournal,
+    journal: AnyJournal,
 ) -> None:
     """The ledger holds the records themselves: what it says of a reading, and what it recognises, needs no message."""
     made = STANDS_AT - timedelta(days=500)
