@@ -100,7 +100,7 @@ class PostgresJournal:
         return await asyncpg.connect(
             self._url,
             timeout=_CONNECT_SECONDS,
-            command_timeout=_STATEMENT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
             server_settings=_SERVER_SETTINGS,
         )
 
