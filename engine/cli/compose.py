@@ -29,6 +29,7 @@ from engine.shipped import shipped
 
 PARTITIONS = 4
 """Shares of each channel's work among engines that share; as many can work on one channel at once."""
+_PATIENT_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,10 @@ def make_tools(place: Place, duty: Duty | None = None, *, clock: Clock | None = 
         journal = SqliteJournal(place.file)
         embedded = EmbeddedBroker(journal.writer, journal.queries, clock)
         return Tools(journal=journal, broker=embedded, clock=clock, log=log, random=random.random)
-    shared = PostgresJournal(place.journal, makes_partitions=duty is not None)
-    duty = duty or Duty()
+    if duty is None:  # a verb of a person's: audits and plans read everything
+        duty, shared = Duty(), PostgresJournal(place.journal, statement_seconds=_PATIENT_SECONDS)
+    else:
+        shared = PostgresJournal(place.journal, makes_partitions=True)
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     return Tools(
         journal=shared,

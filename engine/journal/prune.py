@@ -6,10 +6,24 @@ loses the message that it was made from, and are counted in `pruned` as they go,
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, false, not_, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    false,
+    not_,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from engine.contracts.journal import Dropped
 from engine.contracts.plugins import Transaction
@@ -19,6 +33,8 @@ from engine.model.states import MessageState
 
 Cutoffs = Mapping[str, str]
 """Channel → the least id of what is kept. A channel that is missing keeps everything."""
+Part = tuple[str, str]
+"""Ids greater than the first, up to and with the second."""
 
 COPIES: Final[Mapping[str, Table]] = {"message": tables.message, "delivery": tables.delivery}
 EVIDENCE: Final = {
@@ -66,10 +82,10 @@ def due(table: Table, cutoffs: Cutoffs) -> ColumnElement[bool]:
 
 
 def bodies_due(kind: str, cutoffs: Cutoffs, after: str, limit: int) -> Select[Any]:
-    """Ids and origins of copies whose body's time is up, in order."""
+    """Ids of copies whose body's time is up, in order."""
     table = COPIES[kind]
     return (
-        select(table.c.id, table.c.origin_id)
+        select(table.c.id)
         .where(table.c.id > after, table.c.id < max(cutoffs.values(), default=""))
         .where(table.c.pruned_at.is_(None), due(table, cutoffs))
         .order_by(table.c.id)
@@ -77,40 +93,47 @@ def bodies_due(kind: str, cutoffs: Cutoffs, after: str, limit: int) -> Select[An
     )
 
 
-async def empty_bodies(tx: Transaction, kind: str, copies: Sequence[tuple[str, str]], at: int) -> int:
-    """Take the bodies of these copies (id, origin), and what peers said, and mark them; how many.
+async def empty_bodies(tx: Transaction, kind: str, cutoffs: Cutoffs, part: Part, at: int) -> int:
+    """Take the bodies whose time is up, of copies with ids in this part, and what peers said, and mark them; how many.
 
     What is evidence is left as it is.
     """
-    evidence = await _with_evidence(tx, [origin for _, origin in copies])
-    ids = [id_ for id_, origin in copies if origin not in evidence]
-    if not ids:
-        return 0
     table = COPIES[kind]
+    has_body = (*_in(table.c.id, part), table.c.pruned_at.is_(None), due(table, cutoffs))
+    origins = {row[0] for row in await tx.execute(select(table.c.origin_id).where(*has_body).distinct())}
+    evidence = await _with_evidence(tx, origins)
     emptied = {"body": b"", "detail": None, "pruned_at": at}
     if kind == "delivery":
         emptied["answer_detail"] = None
-        attempts = (_a.delivery_id.in_(ids), *_between(_a.delivery_id, ids))
-        await tx.execute(update(tables.attempt).where(*attempts).values(detail=None))
-    settled = not_(is_evidence(kind))
     rows = await tx.execute(
         update(table)
-        .where(table.c.id.in_(ids), *_between(table.c.id, ids), settled)
+        .where(*has_body)
+        .where(not_(is_evidence(kind)), table.c.origin_id.not_in(evidence))
         .values(emptied)
         .returning(table.c.id)
     )
+    if kind == "delivery":
+        through = exists().where(*_in(_d.id, part), _d.id == _a.delivery_id, _d.pruned_at.is_not(None))
+        said = update(tables.attempt).where(*_in(_a.delivery_id, part), _a.detail.is_not(None), through)
+        await tx.execute(said.values(detail=None))
     return len(rows)
 
 
-async def _with_evidence(tx: Transaction, origins: Iterable[str]) -> set[str]:
-    """Those of these families of which something waits or is in flight."""
-    asked = sorted(set(origins))
+async def _with_evidence(tx: Transaction, origins: Collection[str]) -> set[str]:
+    """Those of these families of which something waits or is in flight: there are few such, so all that lie between
+    the first and the last are asked for."""
     found: set[str] = set()
+    least, greatest = min(origins, default=""), max(origins, default="")
     for kind, table in COPIES.items():
-        of_these = table.c.origin_id.in_(asked), table.c.id >= min(asked, default="")
-        rows = await tx.execute(select(table.c.origin_id).where(*of_these, is_evidence(kind)).distinct())
-        found |= {row[0] for row in rows}
-    return found
+        between = table.c.origin_id >= least, table.c.origin_id <= greatest, table.c.id >= least
+        for words in EVIDENCE[kind]:
+            waits = select(table.c.origin_id).where(tables.among(table.c.state, words), *between).distinct()
+            found |= {row[0] for row in await tx.execute(waits)}
+    return found.intersection(origins)
+
+
+def _in(column: ColumnElement[str], part: Part) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return column > part[0], column <= part[1]
 
 
 def _between(column: ColumnElement[str], ids: Sequence[str]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -132,25 +155,27 @@ def families_due(cutoffs: Cutoffs, after: str, limit: int) -> Select[Any]:
     )
 
 
-async def remove_families(tx: Transaction, origins: Sequence[str], cutoffs: Cutoffs, at: int) -> Dropped:
-    """Remove these families with their source keys, and count them.
+async def remove_families(tx: Transaction, cutoffs: Cutoffs, part: Part, at: int) -> Dropped:
+    """Remove the families whose origins are in this part, with their source keys, and count them.
 
     A family stays whole if one of it waits or is in flight, has a body, or has time left.
     """
+    came_in = (*_in(_m.id, part), _m.origin_id == _m.id, due(tables.message, cutoffs))
+    origins = {row[0] for row in await tx.execute(select(_m.id).where(*came_in))}
     staying = await _with_evidence(tx, origins)
     for table in COPIES.values():
-        of_these = table.c.origin_id.in_(origins), table.c.id >= min(origins, default="")
         stays = or_(table.c.pruned_at.is_(None), not_(due(table, cutoffs)))
-        staying |= {row[0] for row in await tx.execute(select(table.c.origin_id).where(*of_these, stays).distinct())}
-    going = [origin for origin in origins if origin not in staying]
+        found = select(table.c.origin_id).where(*_of(table, part, origins), stays).distinct()
+        staying |= {row[0] for row in await tx.execute(found)}
+    going = origins - staying
     if not going:
         return Dropped(0, 0)
-    deliveries = await _delete(tx, "delivery", going, cutoffs, (_d.id, _d.channel, _d.made_at, _d.state))
+    deliveries = await _delete(tx, "delivery", part, going, cutoffs, (_d.id, _d.channel, _d.made_at, _d.state))
     ids = [row[0] for row in deliveries]
     if ids:
         await tx.execute(delete(tables.attempt).where(_a.delivery_id.in_(ids), *_between(_a.delivery_id, ids)))
     columns = (_m.id, _m.channel, _m.received_at, _m.state, _m.parent_id, _m.fanout, _m.source_key)
-    messages = await _delete(tx, "message", going, cutoffs, columns)
+    messages = await _delete(tx, "message", part, going, cutoffs, columns)
     keys = [{"at_channel": row[1], "at_key": row[6], "of_message": row[0]} for row in messages if row[6] is not None]
     if keys:
         await tx.execute(_FORGET_KEY, keys)
@@ -161,12 +186,22 @@ async def remove_families(tx: Transaction, origins: Sequence[str], cutoffs: Cuto
 
 
 async def _delete(
-    tx: Transaction, kind: str, origins: Sequence[str], cutoffs: Cutoffs, columns: Sequence[ColumnElement[Any]]
+    tx: Transaction,
+    kind: str,
+    part: Part,
+    going: Collection[str],
+    cutoffs: Cutoffs,
+    columns: Sequence[ColumnElement[Any]],
 ) -> Sequence[Any]:
     """What is really gone, whoever else is at it; a copy made just now by a replay has its time before it."""
     table = COPIES[kind]
-    of_these = table.c.origin_id.in_(origins), table.c.id >= min(origins)
-    return await tx.execute(delete(table).where(*of_these, due(table, cutoffs)).returning(*columns))
+    rows = (*_of(table, part, going), due(table, cutoffs))
+    return await tx.execute(delete(table).where(*rows).returning(*columns))
+
+
+def _of(table: Table, part: Part, origins: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """Of these families, whose origins are in this part: nothing of them is older."""
+    return *_in(table.c.origin_id, part), table.c.id > part[0], table.c.origin_id.in_(sorted(origins))
 
 
 def _counted_message(row: Any) -> tuple[Any, ...]:

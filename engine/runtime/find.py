@@ -69,20 +69,26 @@ def _ids(search: Search) -> Iterator[CompoundSelect[tuple[str]]]:
     """Of messages that fit themselves or by a delivery: one set for each word, of which all must hold."""
     if search.state and search.state in _DELIVERY_STATES and search.state != DeliveryState.SENT:
         of_message = [_is(_other.state, search.state, _MESSAGE_GROUPS)] if search.state in _MESSAGE_STATES else []
-        yield _either(of_message, [_is(_d.state, search.state, _DELIVERY_GROUPS)])
+        yield _either(search, of_message, [_is(_d.state, search.state, _DELIVERY_GROUPS)])
     if search.code:
-        yield _either([_other.code == search.code], [_d.code == search.code])
+        yield _either(search, [_other.code == search.code], [_d.code == search.code])
     if search.fingerprint:
-        yield _either([_other.fingerprint == search.fingerprint], [_d.fingerprint == search.fingerprint])
+        yield _either(search, [_other.fingerprint == search.fingerprint], [_d.fingerprint == search.fingerprint])
     if search.patients:
-        yield _either(_of_patient(_other.order_key, search.patients), _of_patient(_d.order_key, search.patients))
+        yield _either(
+            search, _of_patient(_other.order_key, search.patients), _of_patient(_d.order_key, search.patients)
+        )
 
 
 def _either(
-    of_message: Sequence[ColumnElement[bool]], of_delivery: Sequence[ColumnElement[bool]]
+    search: Search, of_message: Sequence[ColumnElement[bool]], of_delivery: Sequence[ColumnElement[bool]]
 ) -> CompoundSelect[tuple[str]]:
-    messages = [select(_other.id.label("id")).where(one) for one in of_message]
-    return union(*messages, *(select(_d.message_id.label("id")).where(one) for one in of_delivery))
+    """A delivery is of its message's channel: what narrows the one narrows the other."""
+    messages, deliveries = select(_other.id.label("id")), select(_d.message_id.label("id"))
+    if search.channel:
+        messages = messages.where(_other.channel == search.channel)
+        deliveries = deliveries.where(_d.channel == search.channel)
+    return union(*(messages.where(one) for one in of_message), *(deliveries.where(one) for one in of_delivery))
 
 
 def _is(column: ColumnElement[str], state: str, groups: Sequence[Sequence[str]]) -> ColumnElement[bool]:

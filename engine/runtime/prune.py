@@ -112,25 +112,25 @@ async def _drop(journal: Journal, stretch: Stretch, plan: PrunePlan) -> Dropped 
 
 
 async def _empty(journal: Journal, kind: str, plan: PrunePlan, clock: Clock) -> AsyncIterator[int]:
-    after = ""
-    while copies := await _page(journal, prune.bodies_due(kind, plan.body_cutoffs, after, _BODIES_AT_ONCE)):
-        begun = clock.monotonic()
+    after, cutoffs = "", plan.body_cutoffs
+    while copies := await _page(journal, prune.bodies_due(kind, cutoffs, after, _BODIES_AT_ONCE)):
+        begun, upto = clock.monotonic(), copies[-1][0]
         async with journal.writer.transaction() as tx:
-            emptied = await prune.empty_bodies(tx, kind, [(row[0], row[1]) for row in copies], to_micros(plan.at))
+            emptied = await prune.empty_bodies(tx, kind, cutoffs, (after, upto), to_micros(plan.at))
         yield emptied
         await _rest(clock, begun)
-        after = copies[-1][0]
+        after = upto
 
 
 async def _remove(journal: Journal, plan: PrunePlan, clock: Clock) -> AsyncIterator[Dropped]:
     after, cutoffs = "", plan.row_cutoffs
     while families := await _page(journal, prune.families_due(cutoffs, after, _FAMILIES_AT_ONCE)):
-        begun = clock.monotonic()
+        begun, upto = clock.monotonic(), families[-1][0]
         async with journal.writer.transaction() as tx:
-            dropped = await prune.remove_families(tx, [row[0] for row in families], cutoffs, to_micros(plan.at))
+            dropped = await prune.remove_families(tx, cutoffs, (after, upto), to_micros(plan.at))
         yield dropped
         await _rest(clock, begun)
-        after = families[-1][0]
+        after = upto
 
 
 async def _page(journal: Journal, statement: Any) -> Sequence[Any]:

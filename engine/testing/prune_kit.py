@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from msgspec.structs import replace
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from engine.contracts.journal import Child, DeliveryOutcome, Failure, Journal, ProcessOutcome, Receipt
 from engine.journal import outlook, tables
@@ -256,6 +256,16 @@ class PruneContract:
         result = await books(journal.queries)
         assert result.balance
         assert (result.received, result.copies["filtered"], result.pruned) == (1203, 1203, 1203)
+
+    async def test_the_books_name_a_copy_that_is_gone_without_being_counted(self, journal: Journal) -> None:
+        family = await a_family(journal, 1)
+        assert (await books(journal.queries)).balance
+        async with journal.writer.transaction() as tx:
+            await tx.execute(delete(tables.delivery).where(tables.delivery.c.id == family.second.id))
+        assert (await books(journal.queries)).problems == [f"message {family.child.id} became 1 copies, 0 are there"]
+        async with journal.writer.transaction() as tx:
+            await tx.execute(delete(tables.message).where(tables.message.c.id == family.message.id))
+        assert f"message {family.child.id} has no parent that made it" in (await books(journal.queries)).problems
 
     async def test_what_was_done_is_written_down(self, journal: Journal) -> None:
         await prune(journal)

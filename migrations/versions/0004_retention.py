@@ -4,6 +4,7 @@ Works on filled databases: on PostgreSQL the rows move, all in one transaction, 
 twice. Going down loses what the books counted of rows that are gone, and keeps all rows that are there.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,8 +52,10 @@ _NEW_INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
+        # All three get the same weeks, so that a week can go as a whole.
+        weeks = {week for table in _KEYS for week in _weeks_of(table, _KEYS[table][0])}
         for table in _KEYS:
-            _into_partitions(table)
+            _into_partitions(table, sorted({*weeks, *Week.of(datetime.now(UTC)).and_next(_AHEAD)}))
         _index("message", "message_parent", ["parent_id"], "parent_id IS NOT NULL")
     else:
         op.add_column("message", sa.Column("control_id", sa.Text(), nullable=True))
@@ -100,7 +103,7 @@ def _pruned() -> None:
 # --- PostgreSQL: rows move between one table and partitions
 
 
-def _into_partitions(table: str) -> None:
+def _into_partitions(table: str, weeks: Sequence[Week]) -> None:
     columns = _columns(table)
     key = _KEYS[table][0]
     op.rename_table(table, f"{table}_before")
@@ -114,7 +117,7 @@ def _into_partitions(table: str) -> None:
     if table != "attempt":
         op.execute(f"ALTER TABLE {table} ADD COLUMN pruned_at bigint")
         op.execute(f'ALTER TABLE {table} ALTER COLUMN order_key TYPE text COLLATE "C"')
-    for week in sorted({*_weeks_of(f"{table}_before", key), *Week.of(datetime.now(UTC)).and_next(_AHEAD)}):
+    for week in weeks:
         _partition(table, f"{table}_p{week.name}", week.ids)
     op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")
     _move(f"{table}_before", table, columns, values)

@@ -12,7 +12,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData, Table, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.journal.postgres.journal import async_engine
+from engine.journal.postgres.journal import PostgresJournal, async_engine
 from engine.journal.sqlite import sync_engine
 from engine.journal.tables import metadata
 from engine.shipped import shipped
@@ -223,6 +223,10 @@ async def test_on_postgresql_each_row_lies_in_the_partition_of_its_week(postgres
     for row in expected["message"]:
         assert (found[row["id"]] == "message_default") == row["id"].startswith("no-time"), row["id"]
     assert len(set(found.values())) > 50, "a year of weeks"
+    journal = PostgresJournal(postgres_url)
+    await journal.open()
+    assert len(await journal.partitions.stretches()) >= len(set(found.values())) - 1, "the same weeks in all tables"
+    await journal.close()
     await shared.dispose()
 
 

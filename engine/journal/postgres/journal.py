@@ -18,7 +18,7 @@ from engine.model.errors import Unavailable
 from engine.model.message import Message
 
 _CONNECT_SECONDS = 10.0
-_STATEMENT_SECONDS = 60.0
+STATEMENT_SECONDS = 60.0
 _SESSIONS = 8
 _LOOK_AHEAD_SECONDS = 6 * 3600.0
 _LOOK_AGAIN_SECONDS = 60.0
@@ -33,17 +33,21 @@ _SERVER_SETTINGS = {
 class PostgresJournal:
     """Opens even when the database is away: then its calls raise Unavailable until it is back."""
 
-    def __init__(self, url: str, *, makes_partitions: bool = False) -> None:
+    def __init__(
+        self, url: str, *, makes_partitions: bool = False, statement_seconds: float = STATEMENT_SECONDS
+    ) -> None:
         """`url`: `postgresql://user:password@host:port/database`, `?sslmode=verify-full` for TLS.
 
-        `makes_partitions`: while it is open it makes those of the coming weeks.
+        `makes_partitions`: while it is open it makes those of the coming weeks. `statement_seconds`: how long one may
+        take.
         """
         self._url = url
         self._makes_partitions = makes_partitions
         self._ahead: asyncio.Task[None] | None = None
         self._pool: asyncpg.Pool[Any] | None = None
         """For what looks after partitions; the writer has connections of its own."""
-        self._engine = async_engine(url)
+        self._statement_seconds = statement_seconds
+        self._engine = async_engine(url, statement_seconds)
         self._messages: Recent[Message] = Recent(lambda message: message.body)
         self._deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
         self._commits = GroupCommits(self._connect)
@@ -68,7 +72,7 @@ class PostgresJournal:
             min_size=0,
             max_size=2,
             timeout=_CONNECT_SECONDS,
-            command_timeout=_STATEMENT_SECONDS,
+            command_timeout=self._statement_seconds,
             server_settings=_SERVER_SETTINGS,
         )
         await self._pool
@@ -96,7 +100,7 @@ class PostgresJournal:
         return await asyncpg.connect(
             self._url,
             timeout=_CONNECT_SECONDS,
-            command_timeout=_STATEMENT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
             server_settings=_SERVER_SETTINGS,
         )
 
@@ -115,7 +119,7 @@ class PostgresJournal:
         return self._pool
 
 
-def async_engine(url: str) -> AsyncEngine:
+def async_engine(url: str, statement_seconds: float = STATEMENT_SECONDS) -> AsyncEngine:
     """SQLAlchemy's road to the same database: queries, stateful steps, migrations."""
     return create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1).replace("sslmode=", "ssl="),
@@ -123,7 +127,7 @@ def async_engine(url: str) -> AsyncEngine:
         pool_pre_ping=False,
         connect_args={
             "timeout": _CONNECT_SECONDS,
-            "command_timeout": _STATEMENT_SECONDS,
+            "command_timeout": statement_seconds,
             "server_settings": _SERVER_SETTINGS,
         },
     )

@@ -206,6 +206,7 @@ async def test_an_engine_with_another_configuration_is_refused_while_others_work
     await first.join()
     joining = asyncio.create_task(other.join())
     while not joining.done():
+        await clock.sleep(0)
         await first.turn()
         await clock.advance(1)
     with pytest.raises(NeedsOperator, match="1111; ours is 2222"):
@@ -223,6 +224,7 @@ async def test_an_engine_that_died_with_another_configuration_counts_only_until_
     )
     await dead.join()
     joining = asyncio.create_task(other.join())
+    await clock.sleep(0)
     for _ in range(17):
         await clock.advance(1)
     async with asyncio.timeout(10):
