@@ -32,6 +32,7 @@ COUNTS = {
     "oru-out": 8,
     "reconcile": 9,
     "stm-oru-in": 14,
+    "tconnect-csv-in": 3,
     "tidepool-in": 4,
 }
 REGISTRY = discover()
