@@ -196,7 +196,7 @@ def _xml(head: bytes) -> Found:
 _PACKED: Final[Mapping[str, tuple[str, str | None]]] = {
     "export.xml": ("Apple Health, zipped", "apple_health_reader (a source)"),
     "xl/workbook.xml": ("XLSX workbook", "map_xlsx"),
-    "cgm_data_1.csv": ("Glooko, zipped", "glooko_csv_to_records, after unpacking"),
+    "cgm_data_1.csv": ("Glooko, zipped", "glooko_csv_to_records"),
 }
 
 

@@ -22,6 +22,7 @@ COUNTS = {
     "fhir-out": 9,
     "fitbit-files-in": 3,
     "fitbit-in": 3,
+    "glooko-in": 3,
     "health-auto-export-in": 3,
     "health-connect-in": 3,
     "libreview-csv-in": 3,
