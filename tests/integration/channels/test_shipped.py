@@ -33,6 +33,7 @@ COUNTS = {
     "oru-out": 8,
     "reconcile": 9,
     "stm-oru-in": 14,
+    "tandem-events-in": 3,
     "tconnect-csv-in": 3,
     "tidepool-in": 4,
 }
