@@ -67,6 +67,7 @@ JSON_FORMATS: Final = (
         "factorytimestamp|valueinmgperdl",
     ),
     _format("CareLink Connect", "carelink_to_records", "sgs|markers", "lastsg|lastsgtrend", "medicaldevicefamily|sgs"),
+    _format("NovoPen", "novopen_to_records", "readat|reports|pen"),
     _format("FHIR", "validate_fhir", "resourcetype"),
     _format("Islet records", None, "records|record|effective|source"),
 )
