@@ -50,8 +50,8 @@ def _told(match: re.Match[str]) -> list[str]:
     first, second = int(match[1]), int(match[2])
     if len(match[1]) == _YEAR_DIGITS:
         return [YEAR_FIRST]
-    if first > _LAST_MONTH >= second:
-        return [DAY_FIRST]
+    if first > _LAST_MONTH >= second or match[0][len(match[1])] == ".":
+        return [DAY_FIRST]  # 05.08.2026: nobody writes the month first with full stops
     return [MONTH_FIRST] if second > _LAST_MONTH >= first else []
 
 

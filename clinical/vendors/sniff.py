@@ -67,6 +67,7 @@ JSON_FORMATS: Final = (
         "factorytimestamp|valueinmgperdl",
     ),
     _format("CareLink Connect", "carelink_to_records", "sgs|markers", "lastsg|lastsgtrend", "medicaldevicefamily|sgs"),
+    _format("NovoPen", "novopen_to_records", "readat|reports|pen"),
     _format("FHIR", "validate_fhir", "resourcetype"),
     _format("Islet records", None, "records|record|effective|source"),
 )
@@ -196,7 +197,7 @@ def _xml(head: bytes) -> Found:
 _PACKED: Final[Mapping[str, tuple[str, str | None]]] = {
     "export.xml": ("Apple Health, zipped", "apple_health_reader (a source)"),
     "xl/workbook.xml": ("XLSX workbook", "map_xlsx"),
-    "cgm_data_1.csv": ("Glooko, zipped", "glooko_csv_to_records, after unpacking"),
+    "cgm_data_1.csv": ("Glooko, zipped", "glooko_csv_to_records"),
 }
 
 
