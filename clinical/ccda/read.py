@@ -192,8 +192,8 @@ def _quantity(meaning: Analyte | Measure, number: Decimal, unit: str, path: str)
         known = ucum(unit)
         if known is None:
             raise CcdaError("is no unit of glucose; mg/dL and mmol/L are", f"{path}/value", "unit-unknown")
-        steps = to_steps(number, known)[0]
-        if not is_plausible_glucose(steps, known):
+        steps, exact = to_steps(number, known)
+        if not is_plausible_glucose(steps, known, exact=exact):
             raise CcdaError("is implausible for its unit", f"{path}/value", "implausible")
         return Quantity(steps=steps, unit=known)
     wanted = UNIT[meaning]

@@ -25,7 +25,7 @@ def glucose_quantity(held: Any, path: str) -> Read:
     if unit is None:
         raise FhirError("is no unit of glucose; mg/dL and mmol/L are", f"{path}.code", "unit-unknown")
     steps, exact = to_steps(number, unit)
-    if not is_plausible_glucose(steps, unit):
+    if not is_plausible_glucose(steps, unit, exact=exact):
         raise FhirError("is implausible for its unit; is it the other unit?", f"{path}.value", "implausible")
     return {"steps": steps, "unit": unit}, [] if exact else [deed(_ROUNDED)]
 

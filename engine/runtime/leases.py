@@ -37,9 +37,9 @@ class Held:
         self.lost = asyncio.Event()
 
     @property
-    def fence(self) -> tuple[str, int]:
-        """For writes that only the present holder may make."""
-        return self.name, self.token
+    def fence(self) -> tuple[str, int] | None:
+        """For writes that only the present holder may make; None where there is no lease, and nobody else."""
+        return (self.name, self.token) if self.token else None
 
 
 class Leases(Protocol):

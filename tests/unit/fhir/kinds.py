@@ -137,7 +137,7 @@ def _records(made: type[Any], /, **own: st.SearchStrategy[Any]) -> st.SearchStra
 
 _BOLUS = _quantities(Measure.BOLUS, 100_000)
 _SECONDS = st.none() | st.integers(0, 86_400)
-_GLUCOSE = st.builds(Quantity, steps=st.integers(10, 550), unit=st.sampled_from([units.MG_DL, units.MMOL_L]))
+_GLUCOSE = st.builds(Quantity, steps=st.integers(20, 333), unit=st.sampled_from([units.MG_DL, units.MMOL_L]))
 
 any_record: st.SearchStrategy[AnyRecord] = st.one_of(
     _records(

@@ -124,6 +124,7 @@ async def world() -> Any:
 async def test_alone_everything_is_ones_own() -> None:
     async with Alone().hold("process/c/1-of-1") as held:
         assert not held.lost.is_set()
+        assert held.fence is None, "there is no lease that a cursor could be checked against"
         assert Alone().has("anything")
 
 
