@@ -20,8 +20,18 @@ from clinical.vendors.iso_time import read_time
 from clinical.vendors.json_fields import Fields, items_of, not_this, read_document, read_each
 from clinical.vendors.making import Maker, Measured, Whose, glucose, glucose_unit
 from clinical.vendors.parsing import Flaw, Parsed, Unreadable
-from clinical.vendors.sheets import Row, csv_rows, delimiter_of, text_of, write_xlsx, xlsx_rows
-from clinical.vendors.tables import Cells, Columns, Gathered, check_end, check_width, name_text, number, write_rows
+from clinical.vendors.sheets import Row, csv_rows, delimiter_of, write_xlsx, xlsx_rows
+from clinical.vendors.tables import (
+    Cells,
+    Columns,
+    Gathered,
+    check_end,
+    check_width,
+    export_text,
+    name_text,
+    number,
+    write_rows,
+)
 from clinical.vendors.wall_clock import WallClock
 
 SYSTEM: Final = "eversense"
@@ -67,7 +77,7 @@ class _Export:
         self._packed = body[:4] == b"PK\x03\x04"
         self._zone, self._if_twice = zone, if_twice
         self._maker = Maker(whose, Road.CSV, SYSTEM, RULE)
-        text = "" if self._packed else text_of(body)
+        text = "" if self._packed else export_text(body)
         self._delimiter = delimiter_of(text)
         rows = list(xlsx_rows(body) if self._packed else csv_rows(text, self._delimiter))
         start = next((place for place, (_, cells) in enumerate(rows) if _DATE in Columns(cells)), None)
