@@ -15,8 +15,8 @@ from clinical import units
 from clinical.time import Written
 from clinical.vendors.date_order import order_of, read_date
 from clinical.vendors.parsing import Flaw, Unreadable
-from clinical.vendors.sheets import Row, csv_rows, delimiter_of, text_of
-from clinical.vendors.tables import Columns, check_end, name_text, normal, write_rows
+from clinical.vendors.sheets import Row, csv_rows, delimiter_of
+from clinical.vendors.tables import Columns, check_end, export_text, name_text, normal, write_rows
 
 DASHES: Final = "-------"
 _UNIT: Final = re.compile(r"\((mg/dl|mmol/l)\)")
@@ -73,7 +73,7 @@ class CareLinkFile:
 
 def open_carelink(body: bytes, dates: str | None = None) -> CareLinkFile:
     """Raises Unreadable, with the line, for what is no CareLink export, was cut, or has dates that nobody can order."""
-    text = text_of(body)
+    text = export_text(body)
     delimiter = delimiter_of(text)
     range_, sections = _sections(list(csv_rows(text, delimiter)))
     if not sections:

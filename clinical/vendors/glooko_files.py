@@ -13,8 +13,8 @@ from typing import Final
 
 from clinical.vendors.date_order import DATE, DAY_FIRST, MONTH_FIRST, order_of, read_date
 from clinical.vendors.parsing import Unreadable
-from clinical.vendors.sheets import Row, csv_rows, delimiter_of, text_of
-from clinical.vendors.tables import check_end, normal, write_rows
+from clinical.vendors.sheets import Row, csv_rows, delimiter_of
+from clinical.vendors.tables import check_end, export_text, normal, write_rows
 
 _NAME: Final = re.compile(r"(?:manual_)?[a-z]+_data_\d{1,4}\.csv$", re.IGNORECASE | re.ASCII)
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -141,7 +141,7 @@ def _table(name: str, body: bytes, zipped: bool) -> Table | None:
     kind = file.partition("_data_")[0] or None
     if kind is not None and kind not in COLUMNS:
         return None
-    text = text_of(body)
+    text = export_text(body)
     delimiter = delimiter_of(text)
     try:
         rows = list(csv_rows(text, delimiter))

@@ -87,7 +87,7 @@ class _Reading:
         self._export, self._zone, self._settings, self._reader = export, zone, settings, reader
         self._latest = whose.latest_millis()
         self._devices: dict[tuple[str, str], Device] = {}
-        self._seen: dict[tuple[str | None, str, str], Sequence[str]] = {}
+        self._seen: dict[tuple[tuple[str, str], str], dict[str, Sequence[str]]] = {}
         self._others: dict[tuple[str | None, str, str], list[Sequence[str]]] = {}
         self._clocks: dict[str, DeviceClock] = {}
         self._changing = self._stamps_of_changing_days()
@@ -158,11 +158,13 @@ class _Reading:
         if kind in "16" and self._says_nothing(cells, kind, device):
             return None
         stamp = cells[places["time"]].strip()
-        key = (device.serial, kind, stamp)
-        first = self._seen.setdefault(key, cells)
+        seen = self._seen.get((named, kind))
+        if seen is None:
+            seen = self._seen[named, kind] = {}
+        first = seen.setdefault(stamp, cells)
         if first is cells:
             return _Row(line, cells, kind, stamp, device, "")
-        others = self._others.setdefault(key, [first])
+        others = self._others.setdefault((device.serial, kind, stamp), [first])
         if cells in others:
             return None
         others.append(cells)
@@ -211,6 +213,8 @@ class _Reader:
         place, whose = self.export.places[column], self.maker.whose
         text = row.cells[place].strip() if place >= 0 else ""
         measured = self._measured.get((text, column)) or self.measured(text, column, name)
+        plain = remark is None and measured.remark is None and effective.how == "zone"
+        plain = plain and effective.millis >= FIRST_MILLIS
         return Glucose(
             patient=whose.patient,
             effective=effective,
@@ -218,7 +222,7 @@ class _Reader:
             source=SourceId(road=Road.CSV, system=SYSTEM, value=self.identity(row, effective), version=whose.version),
             original=Original(value=text, unit=measured.value.unit, code=row.kind, time=row.stamp),
             device=row.device,
-            done=self.done(effective, remark, measured.remark),
+            done=() if plain else self.done(effective, remark, measured.remark),
             analyte=Analyte.INTERSTITIAL_GLUCOSE,
             value=measured.value,
             detection=measured.detection,
@@ -233,8 +237,6 @@ class _Reader:
         return identity if serial else self.maker.whose.digest(row.device.model, identity)
 
     def done(self, effective: Instant, *remarks: str | None) -> tuple[Deed, ...]:
-        if effective.how == "zone" and effective.millis >= FIRST_MILLIS and not any(remarks):
-            return ()
         told = [remark for remark in remarks if remark]
         if effective.how == "standard" and STANDARD not in told:
             told.append(STANDARD)

@@ -14,8 +14,8 @@ from typing import Final
 from clinical import units
 from clinical.vendors.date_order import DATE, DAY_FIRST, MONTH_FIRST, YEAR_FIRST, order_of
 from clinical.vendors.parsing import Flaw, Unreadable
-from clinical.vendors.sheets import Row, csv_rows, delimiter_of, text_of
-from clinical.vendors.tables import Columns, number, rows_until_cut, write_rows
+from clinical.vendors.sheets import Row, csv_rows, delimiter_of
+from clinical.vendors.tables import Columns, export_text, number, rows_until_cut, write_rows
 
 _COLUMNS: Final = {
     "device": ("device", 0),
@@ -72,7 +72,7 @@ def open_export(body: bytes, dates: str | None = None) -> Export:
 
     Raises Unreadable for what is no LibreView export, was cut, or whose dates or unit nobody can tell.
     """
-    text = text_of(body)
+    text = export_text(body)
     delimiter = delimiter_of(text)
     rows = csv_rows(text, delimiter)
     generated, header = _to_header(rows)

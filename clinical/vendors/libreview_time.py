@@ -17,6 +17,7 @@ from clinical.vendors.wall_clock import WallClock
 
 FIELD: Final = "Device Timestamp"
 _TIME: Final = re.compile(r"(\d{1,2})[:.](\d{2})(?::(\d{2}))?(?:\s?([AaPp])\.?\s?[Mm]\.?)?", re.ASCII)
+_PLAIN_LENGTH: Final = len("20-10-2021 22:34")
 _DAY: Final = timedelta(days=1)
 _MINUTES: Final = {f"{minute:02}": minute * 60_000 for minute in range(60)}
 
@@ -42,7 +43,8 @@ class DeviceClock:
 
     def instant(self, stamp: str) -> Instant | None:
         """When it was; None in an hour in which the zone's clocks change, and for rare forms. Raises Flaw."""
-        key, minute = stamp[:13] + stamp[16:], stamp[14:16]
+        key = stamp[:13] if len(stamp) == _PLAIN_LENGTH else stamp[:13] + stamp[16:]
+        minute = stamp[14:16]
         try:
             hour = self._hours[key]
         except KeyError:
@@ -50,15 +52,16 @@ class DeviceClock:
         if hour is None:
             return None
         try:
-            millis = hour.millis + _MINUTES[minute]
+            begin, local, offset, zone = hour
+            millis = begin + _MINUTES[minute]
         except KeyError:
             raise self._unreadable() from None
         return Instant(
             millis=millis,
             how=self._how,
-            local=f"{hour.local}{minute}:00",
-            offset_minutes=hour.offset,
-            zone=hour.zone,
+            local=f"{local}{minute}:00",
+            offset_minutes=offset,
+            zone=zone,
             precision="minute",
         )
 

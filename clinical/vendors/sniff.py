@@ -67,6 +67,7 @@ JSON_FORMATS: Final = (
         "factorytimestamp|valueinmgperdl",
     ),
     _format("CareLink Connect", "carelink_to_records", "sgs|markers", "lastsg|lastsgtrend", "medicaldevicefamily|sgs"),
+    _format("Eversense NOW", "eversense_to_records", "eventtypeid|eventdate|deleted", "currentglucose|cgtime"),
     _format("NovoPen", "novopen_to_records", "readat|reports|pen"),
     _format("FHIR", "validate_fhir", "resourcetype"),
     _format("Islet records", None, "records|record|effective|source"),
@@ -89,6 +90,7 @@ TEXT_FORMATS: Final = (
         "raw-type|raw-values",
         "bolus number|new device time",
     ),
+    _format("Eversense export", "eversense_to_records", "eventdatestr|eventtimestr|value"),
     _format("Tandem t:connect CSV", "tconnect_csv_to_records", "devicetype|eventdatetime", "eventdatetime|iob"),
     _format(
         "Glooko CSV",

@@ -11,7 +11,7 @@ from typing import Final
 from clinical.records import AnyRecord
 from clinical.vendors.json_fields import in_order
 from clinical.vendors.parsing import Flaw, Parsed, Problem, Unreadable
-from clinical.vendors.sheets import Row
+from clinical.vendors.sheets import Row, text_of
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,12}(?:[.,]\d{1,20})?|[.,]\d{1,20})", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -23,6 +23,15 @@ def number(cell: str, field_name: str) -> Decimal:
     if not _NUMBER.fullmatch(text):
         raise Flaw(field_name, "value-not-a-number", "is not a number, or an absurd one")
     return Decimal(text.replace(",", "."))
+
+
+def export_text(body: bytes) -> str:
+    """An export as text: UTF-8, or UTF-16 with its mark. Raises Unreadable with the line and what to do."""
+    try:
+        return text_of(body)
+    except Unreadable as unreadable:
+        text = "the file is not UTF-8 text; export it again and do not save it from a spreadsheet"
+        raise Unreadable(text, code=unreadable.code, path=unreadable.path) from None
 
 
 def plain_text(cell: str, longest: int = 4000) -> str:
@@ -49,6 +58,7 @@ class Columns:
     def __init__(self, header: Sequence[str]) -> None:
         self.width = len(header)
         self._places: dict[str, int] = {}
+        self._begun: dict[tuple[str, ...], tuple[int, str] | None] = {}
         for place, name in enumerate(header):
             self._places.setdefault(normal(name), place)
 
@@ -58,13 +68,14 @@ class Columns:
 
     def starting(self, *beginnings: str) -> tuple[int, str] | None:
         """The place and the normal name of the column that is called so, else of the first that begins so."""
-        for beginning in beginnings:
-            if beginning in self._places:
-                return self._places[beginning], beginning
-            for name, place in self._places.items():
-                if name.startswith(beginning):
-                    return place, name
-        return None
+        if beginnings not in self._begun:
+            self._begun[beginnings] = next(filter(None, map(self._starting, beginnings)), None)
+        return self._begun[beginnings]
+
+    def _starting(self, beginning: str) -> tuple[int, str] | None:
+        if beginning in self._places:
+            return self._places[beginning], beginning
+        return next(((place, name) for name, place in self._places.items() if name.startswith(beginning)), None)
 
     def __contains__(self, name: str) -> bool:
         return name in self._places

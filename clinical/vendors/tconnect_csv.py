@@ -28,8 +28,8 @@ from clinical.time import Written
 from clinical.vendors.iso_time import read_time
 from clinical.vendors.making import Maker, Whose, glucose, quantity
 from clinical.vendors.parsing import Flaw, Parsed, Unreadable
-from clinical.vendors.sheets import Row, csv_rows, delimiter_of, text_of
-from clinical.vendors.tables import Cells, Columns, Gathered, check_end, check_width, name_text, write_rows
+from clinical.vendors.sheets import Row, csv_rows, delimiter_of
+from clinical.vendors.tables import Cells, Columns, Gathered, check_end, check_width, export_text, name_text, write_rows
 from clinical.vendors.wall_clock import WallClock
 
 SYSTEM: Final = "tandem"
@@ -67,7 +67,7 @@ def read_tconnect(body: bytes, whose: Whose, *, if_twice: str | None = None) -> 
     """
     if whose.zone is None:
         raise Unreadable("the export has no offsets: set `timezone`", code="timezone-missing")
-    text = text_of(body)
+    text = export_text(body)
     delimiter = delimiter_of(text)
     tables = _tables(csv_rows(text, delimiter))
     if not any(table.kind != "other" or "iob" in table.columns for table in tables):

@@ -19,6 +19,7 @@ COUNTS = {
     "dexcom-events-in": 3,
     "dexcom-in": 6,
     "dexcom-share-in": 2,
+    "eversense-in": 3,
     "fhir-out": 9,
     "fitbit-files-in": 3,
     "fitbit-in": 3,

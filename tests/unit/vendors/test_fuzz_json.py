@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 from clinical.vendors.carelink import read_carelink
 from clinical.vendors.dexcom_events import read_dexcom_events
 from clinical.vendors.dexcom_share import read_share
+from clinical.vendors.eversense import read_eversense
 from clinical.vendors.fitbit import read_fitbit
 from clinical.vendors.health_auto_export import read_health_auto_export
 from clinical.vendors.health_connect import read_health_connect
+from clinical.vendors.librelinkup import read_librelinkup
 from clinical.vendors.nightscout import read_nightscout
 from clinical.vendors.novopen import read_novopen
 from clinical.vendors.open_mhealth import read_open_mhealth
 from clinical.vendors.tidepool import read_tidepool
 from tests.unit.vendors import test_carelink as carelink
+from tests.unit.vendors import test_eversense as eversense
+from tests.unit.vendors import test_librelinkup as librelinkup
 from tests.unit.vendors import test_novopen as novopen
 from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
 from tests.unit.vendors.test_dexcom_rest import EVENTS, a_share
@@ -64,6 +68,8 @@ CASES: Mapping[str, tuple[Any, Parse]] = {
     "dexcom_share": ([a_share(), a_share(Trend=4)], lambda body: read_share(body, WHOSE)),
     "google_health": (GOOGLE, lambda body: read_fitbit(body, DUBLIN)),
     "carelink": (carelink.EXAMPLE, lambda body: read_carelink(body, WHOSE)),
+    "librelinkup": (librelinkup.EXAMPLE, lambda body: read_librelinkup(body, WHOSE)),
+    "eversense": (eversense.ANSWER, lambda body: read_eversense(body, WHOSE)),
     "novopen": (novopen.EXAMPLE, lambda body: read_novopen(body, WHOSE)),
     "health_auto_export": (an_export(*METRICS), lambda body: read_health_auto_export(body, WHOSE)),
 }

@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clinical.vendors.carelink_csv import read_carelink_csv
+from clinical.vendors.eversense import read_eversense
 from clinical.vendors.glooko import read_glooko
 from clinical.vendors.libreview import read_libreview
 from clinical.vendors.making import Whose
 from clinical.vendors.tconnect_csv import read_tconnect
 from tests.unit.vendors import test_carelink_csv as carelink
+from tests.unit.vendors import test_eversense as eversense
 from tests.unit.vendors import test_glooko as glooko
 from tests.unit.vendors import test_libreview as libreview
 from tests.unit.vendors import test_tconnect_csv as tconnect
@@ -32,6 +34,7 @@ CASES: Mapping[str, tuple[bytes, Parse]] = {
     ),
     "carelink": (carelink.an_export(), lambda body: read_carelink_csv(body, DUBLIN)),
     "tconnect": (tconnect.an_export(), lambda body: read_tconnect(body, DUBLIN)),
+    "eversense": (eversense.EXAMPLE, lambda body: read_eversense(body, DUBLIN)),
     "glooko": (glooko.EXAMPLE, lambda body: read_glooko(body, DUBLIN)),
     "carelink paradigm": (carelink.PARADIGM, lambda body: read_carelink_csv(body, DUBLIN)),
 }

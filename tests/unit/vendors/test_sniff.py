@@ -28,6 +28,8 @@ STEPS = {
     "fitbit": "fitbit_to_records",
     "google_health": "fitbit_to_records",
     "carelink": "carelink_to_records",
+    "librelinkup": "librelinkup_to_records",
+    "eversense": "eversense_to_records",
     "novopen": "novopen_to_records",
     "health_auto_export": "health_auto_export_to_records",
 }
