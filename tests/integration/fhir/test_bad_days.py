@@ -41,7 +41,7 @@ async def test_a_hanging_server_is_given_up_after_the_time_out(server: Simulator
 async def test_a_batch_on_a_hanging_server_is_one_time_out(server: Simulator, connect: Connect) -> None:
     server.fail(400, on=["batch"])
     server.hang(None, on=["create"])
-    results = await (await connect(timeout="500ms", batch={"up_to": 5})).send_many(writes(5))
+    results = await (await connect(timeout="2s", batch={"up_to": 5})).send_many(writes(5))
     assert [getattr(result, "code", None) for result in results] == ["timed-out"] * 5
     assert server.counts["requests"] == 2
 
