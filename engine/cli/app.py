@@ -67,6 +67,14 @@ def try_(
     raise typer.Exit(try_channel(project_root(project), channel, sample))
 
 
+@app.command()
+def validate() -> None:
+    """Compute time in range, events and all other figures for cases worked out by hand, and print what came out."""
+    from engine.cli.validate import validate as run_validate
+
+    raise typer.Exit(run_validate())
+
+
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.add_typer(messages.app, name="messages")

@@ -1,0 +1,224 @@
+"""Elements: what a stretch of time (a local day, say) contributes to any window that holds it.
+
+Elements of neighbouring stretches merge into that of both, and the result is the very same as if it had been made from
+all the readings at once: everything in it is a whole number, and only `figures` and `outcome` divide. So late data
+changes the elements of the days it falls on, and the windows are merged anew. What does not merge (MAGE, MODD, CONGA,
+see `variability`) is computed from slots.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from clinical.outcomes.cleaning import KEPT, Slots
+from clinical.outcomes.errors import OutcomeError
+from clinical.outcomes.levels import I64
+from clinical.outcomes.profile import Profile
+from clinical.outcomes.reasons import NO_SPANS, Reason, Spans
+from clinical.outcomes.runs import Runs, bridge, joined, runs_of
+from clinical.outcomes.windows import Window
+from clinical.outcomes.zone import minute_of_day, ordinals
+
+BIN_MINUTES: Final = 5
+"""The finest time of day that an element keeps."""
+
+_LEVEL_BITS: Final = 11
+_BIN_BITS: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The last slot of an element, kept or not: its cover is cut when the next element shows what follows."""
+
+    millis: int
+    cover_millis: int
+    account: int
+    """`KEPT`, or the `Reason` that its time belongs to."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Element:
+    """Whole numbers about the readings from `start_millis` to before `end_millis`.
+
+    `cells`: a sorted number for each reading that counts, its interval, time of day and level (`cell_parts`).
+    `covered_millis`: real time that they cover, the last one in full. `lost_millis`: real time lost, by `Reason`.
+    `dropped`: readings without effect, by `Reason`. `days`: local days with a reading, since 1970-01-01. `first`,
+    `last`: the outermost readings that count. `method`: the profile's digest.
+    """
+
+    start_millis: int
+    end_millis: int
+    zone: str
+    method: str
+    cells: I64
+    censored_seconds: int
+    covered_millis: int
+    lost_millis: I64
+    dropped: I64
+    days: I64
+    runs: Runs
+    first: Slots | None
+    last: Slots | None
+    first_item_millis: int | None
+    last_item: Item | None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that matters: equal digests, equal figures."""
+        known = hashlib.sha256()
+        edges = [_edge(self.first), _edge(self.last), self.first_item_millis, self.last_item]
+        scalars = [self.start_millis, self.end_millis, self.zone, self.method, self.censored_seconds]
+        known.update(repr([*scalars, self.covered_millis, *edges]).encode())
+        for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.columns()):
+            known.update(array.size.to_bytes(8, "big"))
+            known.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        return known.hexdigest()
+
+
+def _edge(slot: Slots | None) -> list[int] | None:
+    return None if slot is None else [int(part[0]) for part in (slot.millis, slot.level, slot.interval_seconds)]
+
+
+def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
+    """Interval in seconds, five-minute bin of the local day (0 to 287) and level."""
+    level = cells & ((1 << _LEVEL_BITS) - 1)
+    bin_ = (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1)
+    return cells >> (_LEVEL_BITS + _BIN_BITS), bin_, level
+
+
+def element(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SPANS) -> Element:
+    """The element of a window. `slots` may hold more than the window; `spans` are those the slots were made with."""
+    inside = slots.within(window.start_millis, window.end_millis)
+    kept = inside.kept()
+    bins = minute_of_day(kept.millis, window.zone) // BIN_MINUTES
+    cells = np.sort(kept.interval_seconds << (_LEVEL_BITS + _BIN_BITS) | bins << _LEVEL_BITS | kept.level)
+    covered, lost, last_item = _covers(inside, spans)
+    some = kept.millis.size > 0
+    return Element(
+        start_millis=window.start_millis,
+        end_millis=window.end_millis,
+        zone=window.zone.key,
+        method=profile.digest,
+        cells=cells,
+        censored_seconds=int(kept.interval_seconds[kept.censored].sum()),
+        covered_millis=covered,
+        lost_millis=lost + _spanned(window, spans),
+        dropped=inside.drops.counts(),
+        days=np.unique(ordinals(kept.millis, window.zone)),
+        runs=runs_of(kept, profile),
+        first=kept.one(0) if some else None,
+        last=kept.one(-1) if some else None,
+        first_item_millis=int(inside.millis[0]) if inside.millis.size else None,
+        last_item=last_item,
+    )
+
+
+def _covers(inside: Slots, spans: Spans) -> tuple[int, I64, Item | None]:
+    """Real time that slots cover: each until its interval ends, the next slot comes, or an exclusion begins."""
+    lost = np.zeros(len(Reason), np.int64)
+    if not inside.millis.size:
+        return 0, lost, None
+    cover = inside.interval_seconds * 1000
+    cover[:-1] = np.minimum(cover[:-1], np.diff(inside.millis))
+    if spans.start.size:
+        following = np.searchsorted(spans.start, inside.millis, side="right")
+        begins = np.append(spans.start, np.iinfo(np.int64).max)[following]
+        cover = np.minimum(cover, begins - inside.millis)
+    good = inside.fate == KEPT
+    np.add.at(lost, inside.fate[~good], cover[~good])
+    item = Item(int(inside.millis[-1]), int(cover[-1]), int(inside.fate[-1]))
+    return int(cover[good].sum()), lost, item
+
+
+def _spanned(window: Window, spans: Spans) -> I64:
+    found = np.zeros(len(Reason), np.int64)
+    overlap = np.minimum(spans.end, window.end_millis) - np.maximum(spans.start, window.start_millis)
+    np.add.at(found, spans.reason, np.maximum(overlap, 0))
+    return found
+
+
+def merged(elements: Sequence[Element], profile: Profile) -> Element:
+    """The element of neighbouring stretches, given in order of time. Raises `OutcomeError` (`elements`) if there is
+    none, one is missing between two, or they were made by another method or in another zone."""
+    _check(elements, profile)
+    covered, lost = _settled(elements)
+    firsts = [each.first for each in elements if each.first is not None]
+    lasts = [each.last for each in elements if each.last is not None]
+    items = [each.last_item for each in elements if each.last_item is not None]
+    return Element(
+        start_millis=elements[0].start_millis,
+        end_millis=elements[-1].end_millis,
+        zone=elements[0].zone,
+        method=profile.digest,
+        cells=np.sort(np.concatenate([each.cells for each in elements])),
+        censored_seconds=sum(each.censored_seconds for each in elements),
+        covered_millis=covered,
+        lost_millis=lost,
+        dropped=np.sum([each.dropped for each in elements], axis=0),
+        days=np.unique(np.concatenate([each.days for each in elements])),
+        runs=_bridged(elements, profile),
+        first=firsts[0] if firsts else None,
+        last=lasts[-1] if lasts else None,
+        first_item_millis=next((e.first_item_millis for e in elements if e.first_item_millis is not None), None),
+        last_item=items[-1] if items else None,
+    )
+
+
+def _check(elements: Sequence[Element], profile: Profile) -> None:
+    if not elements:
+        raise OutcomeError("there is nothing to merge", "elements")
+    method = profile.digest
+    if any(each.method != method for each in elements):
+        raise OutcomeError("an element was made by another method; make it anew", "elements")
+    if len({each.zone for each in elements}) > 1:
+        raise OutcomeError("elements are of different zones; make them anew in one", "elements")
+    if any(a.end_millis != b.start_millis for a, b in pairwise(elements)):
+        raise OutcomeError("elements must follow each other without a day missing", "elements")
+
+
+def _settled(elements: Sequence[Element]) -> tuple[int, I64]:
+    """Covered and lost time, the last slot of each element cut where the next one's first begins."""
+    covered = sum(each.covered_millis for each in elements)
+    lost = np.sum([each.lost_millis for each in elements], axis=0)
+    item: Item | None = None
+    for each in elements:
+        if item is not None and each.first_item_millis is not None:
+            over = max(0, item.millis + item.cover_millis - each.first_item_millis)
+            if item.account == KEPT:
+                covered -= over
+            else:
+                lost[item.account] -= over
+        item = each.last_item or item
+    return covered, lost
+
+
+def _bridged(elements: Sequence[Element], profile: Profile) -> Runs:
+    parts: list[Runs] = []
+    last: Slots | None = None
+    for each in elements:
+        if each.first is None or each.last is None:
+            continue
+        if last is None:
+            parts.append(each.runs)
+        else:
+            between, broken = bridge(last, each.first, profile)
+            parts += [between, each.runs if broken else _unbroken(each.runs)]
+        last = each.last
+    return joined(parts)
+
+
+def _unbroken(runs: Runs) -> Runs:
+    """The same runs, going on from what came before."""
+    broken = runs.broken.copy()
+    broken[0] = 0
+    band, start, end, seconds, filled, _, group = runs.columns()
+    return Runs(band, start, end, seconds, filled, broken, group)
+
+
+def day_elements(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SPANS) -> list[Element]:
+    """The elements of a window's local days, in order; the outer ones cut at the window's edges."""
+    return [element(slots, day, profile, spans) for day in window.by_day()]

@@ -1,0 +1,166 @@
+"""What late data touches, and elements as bytes: what a store needs to keep figures up to date.
+
+A store keeps one element for each patient, local day and method. When readings come, change or go, `affected_days`
+names the days to make anew from readings of the day and `CONTEXT_MILLIS` around it; windows are then merged from
+elements. An outcome whose `element_digest` has not changed need not be issued again.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+
+from clinical.outcomes.cleaning import LONGEST_INTERVAL_SECONDS, NO_DROPS, Slots
+from clinical.outcomes.elements import Element, Item, merged
+from clinical.outcomes.errors import OutcomeError
+from clinical.outcomes.levels import I64
+from clinical.outcomes.profile import Profile
+from clinical.outcomes.reasons import Span
+from clinical.outcomes.runs import Runs
+from clinical.outcomes.windows import Window
+from clinical.outcomes.zone import day_of
+
+CONTEXT_MILLIS: Final = 3 * LONGEST_INTERVAL_SECONDS * 1000
+"""How much before and after a day its readings must be known to choose its slots: near-duplicates and overlapping
+sensors reach over midnight. Exact as long as there is, in that time, a pause of half an interval in each stream."""
+
+
+def affected_days(
+    changed_millis: Iterable[int],
+    zone: ZoneInfo,
+    *,
+    interval_seconds: int = 900,
+    spans: Iterable[Span] = (),
+) -> list[date]:
+    """The local days whose elements may differ after readings at these times came, changed or went, or after these
+    exclusions did (a sensor's start excludes its warm-up, which may cross midnight). `interval_seconds`: the longest
+    interval among the sensors. A change of zone or of a clock's drift is a removal at the old and an arrival at the new
+    times; for a new zone every day is made anew."""
+    reach = 2 * interval_seconds * 1000
+    touched = {day_of(millis + by, zone) for millis in changed_millis for by in (-reach, 0, reach)}
+    for span in spans:
+        day, last = day_of(span.start_millis - reach, zone), day_of(span.end_millis + reach, zone)
+        while day <= last:
+            touched.add(day)
+            day += timedelta(days=1)
+    return sorted(touched)
+
+
+def window_element(days: Mapping[date, Element], window: Window, profile: Profile) -> Element:
+    """The element of a window of whole local days from those of its days. Raises `OutcomeError` (`elements`) if one is
+    missing: a day without readings has an element too."""
+    wanted = list(window.days())
+    missing = [day for day in wanted if day not in days]
+    if missing:
+        raise OutcomeError(f"{len(missing)} days of the window have no element; make them first", "elements")
+    found = merged([days[day] for day in wanted], profile)
+    if (found.start_millis, found.end_millis) != (window.start_millis, window.end_millis):
+        raise OutcomeError("the window is not one of whole local days; make its element from slots", "elements")
+    return found
+
+
+def rolling_elements(
+    days: Mapping[date, Element], last: date, counts: Iterable[int], profile: Profile
+) -> dict[int, Element]:
+    """The elements of the windows of so many days that all end with `last`, each made from the next shorter one: what a
+    change today costs is one pass over the longest window."""
+    found: dict[int, Element] = {}
+    known, tail = 0, list[Element]()
+    for count in sorted(set(counts)):
+        wanted = [last - timedelta(days=back) for back in range(count - 1, known - 1, -1)]
+        missing = [day for day in wanted if day not in days]
+        if missing:
+            raise OutcomeError(f"{len(missing)} days of the window have no element; make them first", "elements")
+        found[count] = merged([*(days[day] for day in wanted), *tail], profile)
+        known, tail = count, [found[count]]
+    return found
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    scalars: tuple[int, int, str, str, int, int]
+    arrays: tuple[bytes, ...]
+    edges: tuple[tuple[int, int, int, int] | None, tuple[int, int, int, int] | None]
+    first_item_millis: int | None
+    last_item: tuple[int, int, int] | None
+
+
+_FORMAT: Final = 1
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Stored)
+
+
+def encode(element: Element) -> bytes:
+    """An element as bytes, the same for the same element."""
+    arrays = (element.cells, element.lost_millis, element.dropped, element.days, *element.runs.columns())
+    item = element.last_item
+    return _encoder.encode(
+        _Stored(
+            _FORMAT,
+            (
+                element.start_millis,
+                element.end_millis,
+                element.zone,
+                element.method,
+                element.censored_seconds,
+                element.covered_millis,
+            ),
+            tuple(np.ascontiguousarray(array, dtype="<i8").tobytes() for array in arrays),
+            (_edge(element.first), _edge(element.last)),
+            element.first_item_millis,
+            None if item is None else (item.millis, item.cover_millis, item.account),
+        )
+    )
+
+
+def decode(body: bytes) -> Element:
+    """The element of such bytes. Raises `OutcomeError` (`stored`) for anything else."""
+    try:
+        stored = _decoder.decode(body)
+        if stored.version == _FORMAT:
+            return _restored(stored)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise OutcomeError("this is no stored element; make it anew from the readings", "stored") from error
+    raise OutcomeError("the element was stored by another version; make it anew from the readings", "stored")
+
+
+def _restored(stored: _Stored) -> Element:
+    cells, lost, dropped, days, *columns = (_array(part) for part in stored.arrays)
+    start, end, zone, method, censored, covered = stored.scalars
+    return Element(
+        start_millis=start,
+        end_millis=end,
+        zone=zone,
+        method=method,
+        cells=cells,
+        censored_seconds=censored,
+        covered_millis=covered,
+        lost_millis=lost,
+        dropped=dropped,
+        days=days,
+        runs=Runs(*columns),
+        first=_slot(stored.edges[0]),
+        last=_slot(stored.edges[1]),
+        first_item_millis=stored.first_item_millis,
+        last_item=None if stored.last_item is None else Item(*stored.last_item),
+    )
+
+
+def _array(part: bytes) -> I64:
+    return np.frombuffer(part, dtype="<i8").astype(np.int64)
+
+
+def _edge(slot: Slots | None) -> tuple[int, int, int, int] | None:
+    if slot is None:
+        return None
+    return int(slot.millis[0]), int(slot.level[0]), int(slot.interval_seconds[0]), int(slot.censored[0])
+
+
+def _slot(edge: tuple[int, int, int, int] | None) -> Slots | None:
+    if edge is None:
+        return None
+    millis, level, interval, censored = (np.array([part], np.int64) for part in edge)
+    return Slots(millis, level, interval, censored.astype(bool), np.array([-1], np.int64), NO_DROPS)

@@ -1,0 +1,177 @@
+"""An outcome: all figures of one window of one patient, with what they rest on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from clinical.outcomes.cleaning import KEPT
+from clinical.outcomes.elements import Element, Item, cell_parts, merged
+from clinical.outcomes.episodes import Events, Kind, events, exclusive, night_starts, overlaps_night
+from clinical.outcomes.errors import OutcomeError
+from clinical.outcomes.figures import Figures, Shares, figures, shares
+from clinical.outcomes.profile import VERSION, Profile
+from clinical.outcomes.reasons import Reason
+from clinical.outcomes.tally import Tally, tally
+from clinical.outcomes.windows import Window
+
+SUFFICIENT_DAYS: Final = 14
+SUFFICIENT_TENTHS: Final = 7
+"""Data suffice with at least 70 % of at least 14 days (international consensus, Battelino 2019)."""
+
+CENSORED_NOTICE_PERCENT: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Where the window's real time went, in milliseconds: covered by readings that count, or not, by `Reason`. The
+    parts sum to the window. `dropped_readings` counts readings, of which some (duplicates, say) cost no time."""
+
+    window_millis: int
+    covered_millis: int
+    excluded_millis: Mapping[Reason, int]
+    dropped_readings: Mapping[Reason, int]
+
+    @property
+    def covered_percent(self) -> float:
+        """Share of real time covered."""
+        return 100 * self.covered_millis / self.window_millis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """The figures of a window. `shares` and `figures` are None without readings: no data is no number.
+
+    `active_percent`: measured nominal time in the window's time (warm-up counts as not active), at most 100;
+    `active_percent_after_warm_up` leaves warm-up out of the denominator. `sufficient`: at least 70 % of at least 14
+    days; only then are `goals` judged. `censored_percent`: measured time outside the sensor's range; above 1 % mean,
+    SD, CV and GMI are bounds rather than values. `ongoing_at_start`: kinds of event that were running when the window
+    began, as far as the day before was given. `mixed_units`: two units were converted for averages and percentiles.
+    """
+
+    window: Window
+    version: str
+    profile: Profile
+    element_digest: str
+    readings: int
+    days_of_wear: int
+    active_percent: float
+    active_percent_after_warm_up: float | None
+    sufficient: bool
+    censored_percent: float | None
+    mixed_units: bool
+    accounting: Accounting
+    shares: Shares | None
+    figures: Figures | None
+    events: Mapping[Kind, Events]
+    hypo_1_exclusive: int
+    hypo_night_starts: int
+    hypo_night_overlaps: int
+    ongoing_at_start: frozenset[Kind]
+    goals: Mapping[str, bool]
+
+    @property
+    def bounded(self) -> bool:
+        """So much lies outside the sensor's range that averages are only bounds."""
+        return self.censored_percent is not None and self.censored_percent > CENSORED_NOTICE_PERCENT
+
+
+def tally_of(found: Element) -> Tally:
+    """The tally of an element's readings."""
+    interval, _, level = cell_parts(found.cells)
+    return tally(interval, level)
+
+
+def outcome(
+    found: Element,
+    window: Window,
+    profile: Profile,
+    *,
+    before: Element | None = None,
+    as_of_millis: int | None = None,
+) -> Outcome:
+    """The outcome of a window from its element (merged from days, or made at once: the same).
+
+    `before`: the element of the day before, to tell what was going on at the start. `as_of_millis`: for a window that
+    has not ended, up to when its time counts. Raises `OutcomeError` (`elements`) for an element of another window or
+    method.
+    """
+    _check(found, window, profile)
+    end = window.end_millis if as_of_millis is None else min(window.end_millis, as_of_millis)
+    if end <= window.start_millis:
+        raise OutcomeError("the window has not begun", "window")
+    count = tally_of(found)
+    share = shares(count, profile.targets)
+    length = end - window.start_millis
+    measured = min(count.total_seconds * 1000, length)
+    wearable = length - int(found.lost_millis[[Reason.WARM_UP, Reason.WARM_UP_ASSUMED]].sum())
+    happened = {kind: events(found.runs, kind, profile) for kind in Kind}
+    hypo = happened[Kind.HYPO_1]
+    sufficient = measured * 10 >= length * SUFFICIENT_TENTHS and len(list(window.days())) >= SUFFICIENT_DAYS
+    return Outcome(
+        window=window,
+        version=VERSION,
+        profile=profile,
+        element_digest=found.digest,
+        readings=count.n,
+        days_of_wear=int(found.days.size),
+        active_percent=100 * measured / length,
+        active_percent_after_warm_up=100 * min(measured, wearable) / wearable if wearable > 0 else None,
+        sufficient=sufficient,
+        censored_percent=100 * found.censored_seconds / count.total_seconds if count.n else None,
+        mixed_units=len(count.units) > 1,
+        accounting=accounting(found, end),
+        shares=share,
+        figures=figures(count, share) if share else None,
+        events=happened,
+        hypo_1_exclusive=len(exclusive(hypo, happened[Kind.HYPO_2])),
+        hypo_night_starts=int(night_starts(hypo, window.zone, profile).sum()),
+        hypo_night_overlaps=int(overlaps_night(hypo, window.zone, profile).sum()),
+        ongoing_at_start=_ongoing(found, profile, before),
+        goals=_judged(share, profile) if share and sufficient else {},
+    )
+
+
+def _check(found: Element, window: Window, profile: Profile) -> None:
+    if (found.start_millis, found.end_millis, found.zone) != (window.start_millis, window.end_millis, window.zone.key):
+        raise OutcomeError("the element is of another window", "elements")
+    if found.method != profile.digest:
+        raise OutcomeError("the element was made by another method; make it anew", "elements")
+
+
+def accounting(found: Element, end_millis: int) -> Accounting:
+    """Where the time from an element's start to `end_millis` went."""
+    covered, lost = found.covered_millis, found.lost_millis.copy()
+    item: Item | None = found.last_item
+    if item is not None:
+        over = max(0, item.millis + item.cover_millis - end_millis)
+        if item.account == KEPT:
+            covered -= over
+        else:
+            lost[item.account] -= over
+    length = end_millis - found.start_millis
+    lost[Reason.NO_READING] = length - covered - int(lost.sum())
+    return Accounting(
+        window_millis=length,
+        covered_millis=covered,
+        excluded_millis={reason: int(lost[reason]) for reason in Reason if lost[reason]},
+        dropped_readings={reason: int(found.dropped[reason]) for reason in Reason if found.dropped[reason]},
+    )
+
+
+def _ongoing(found: Element, profile: Profile, before: Element | None) -> frozenset[Kind]:
+    if before is None:
+        return frozenset()
+    runs = merged([before, found], profile).runs
+    start = found.start_millis
+    running = set()
+    for kind in Kind:
+        each = events(runs, kind, profile)
+        if np.any((each.start_millis < start) & (each.end_millis > start)):
+            running.add(kind)
+    return frozenset(running)
+
+
+def _judged(share: Shares, profile: Profile) -> dict[str, bool]:
+    return {goal.measure: goal.met(getattr(share, goal.measure)) for goal in profile.targets.goals}

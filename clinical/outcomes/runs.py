@@ -1,0 +1,209 @@
+"""Runs: a patient's time as stretches in one band, with short gaps filled. From them every event is found.
+
+Runs concatenate: those of two days, with the gap at midnight bridged by the same rule, are those of both days together.
+That is why events over midnight come out the same whether days are merged or all readings are read at once.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clinical.outcomes.cleaning import Slots
+from clinical.outcomes.levels import I64, STEPS_PER_UNIT, Flags, Levels
+from clinical.outcomes.profile import Profile
+from clinical.outcomes.targets import TargetSet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """Stretches in order of time. `band`: `targets.Band`. `start_millis`: the first slot. `end_millis`: where the last
+    slot's nominal interval ends. `seconds`: nominal time in whole intervals, of which `filled_seconds` are
+    interpolated. `broken`: nothing, or a long gap, lies before it. `group`: whose (for many patients at once)."""
+
+    band: I64
+    start_millis: I64
+    end_millis: I64
+    seconds: I64
+    filled_seconds: I64
+    broken: I64
+    group: I64
+
+    def __len__(self) -> int:
+        return int(self.band.size)
+
+    def columns(self) -> list[I64]:
+        """All arrays, in the order of the fields."""
+        return [
+            self.band,
+            self.start_millis,
+            self.end_millis,
+            self.seconds,
+            self.filled_seconds,
+            self.broken,
+            self.group,
+        ]
+
+
+NO_RUNS: Final = Runs(*(np.empty(0, np.int64) for _ in range(7)))
+
+
+def joined(parts: list[Runs]) -> Runs:
+    """The parts one after the other, stretches of the same band made one where nothing breaks them."""
+    if not parts:
+        return NO_RUNS
+    return coalesced(Runs(*(np.concatenate(columns) for columns in zip(*(p.columns() for p in parts), strict=True))))
+
+
+def coalesced(runs: Runs) -> Runs:
+    """The same time with neighbouring stretches of one band made one."""
+    if len(runs) < 2:
+        return runs
+    fresh = np.concatenate([[True], (np.diff(runs.band) != 0) | (runs.broken[1:] != 0)])
+    if fresh.all():
+        return runs
+    starts = np.flatnonzero(fresh)
+    lasts = np.append(starts[1:], len(runs)) - 1
+    return Runs(
+        runs.band[starts],
+        runs.start_millis[starts],
+        runs.end_millis[lasts],
+        np.add.reduceat(runs.seconds, starts),
+        np.add.reduceat(runs.filled_seconds, starts),
+        runs.broken[starts],
+        runs.group[starts],
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gaps:
+    """The pauses in which something is missing: after which slot, how many whole nominal intervals each takes, and
+    whether it breaks what runs over it."""
+
+    after: I64
+    intervals: I64
+    broken: Flags
+
+
+def gaps(millis: I64, level: Levels, interval_seconds: I64, profile: Profile) -> Gaps:
+    """Up to one and a half intervals nothing is missing; up to `short_gap_seconds` (in whole intervals, so that a
+    clock's jitter does not matter) the pause is filled; a longer one breaks, and so does one over which the unit
+    changes, since nothing lies between values of two units. `interval_seconds`: one for each slot, or one for all."""
+    usual = interval_seconds if interval_seconds.ndim == 0 else interval_seconds[:-1]
+    after = np.flatnonzero(np.diff(millis) > usual * 1500)
+    interval = _at(interval_seconds, after) * 1000
+    pause = millis[after + 1] - millis[after]
+    intervals = (2 * pause + interval - 1) // (2 * interval)
+    other_unit = (level[after + 1] // STEPS_PER_UNIT) != (level[after] // STEPS_PER_UNIT)
+    return Gaps(after, intervals, other_unit | (intervals * interval > profile.short_gap_seconds * 1000))
+
+
+def _at(interval_seconds: I64, places: I64) -> I64:
+    return np.broadcast_to(interval_seconds, places.shape) if interval_seconds.ndim == 0 else interval_seconds[places]
+
+
+def runs_of(slots: Slots, profile: Profile) -> Runs:
+    """The runs of one patient's slots; only those that count are looked at."""
+    kept = slots.kept()
+    edges = np.array([0, kept.millis.size])
+    return runs_of_groups(kept.millis, kept.level, kept.interval_seconds, edges, profile)
+
+
+def runs_of_groups(millis: I64, level: Levels, interval_seconds: I64, edges: I64, profile: Profile) -> Runs:
+    """The same for many patients at once: group `g` has the slots from `edges[g]` to before `edges[g + 1]`, in order of
+    time. `interval_seconds`: one for each slot, or one for all."""
+    if not millis.size:
+        return NO_RUNS
+    found = gaps(millis, level, interval_seconds, profile)
+    foreign = np.unique(edges[(edges > 0) & (edges < millis.size)]) - 1
+    breaks = np.concatenate([foreign, found.after[found.broken]]) + 1
+    starts = _starts(band_of(level, profile), breaks)
+    fillable = ~found.broken & ~np.isin(found.after, foreign)
+    after, missing = found.after[fillable], found.intervals[fillable] - 1
+    rows = _rows(millis, level, interval_seconds, edges, starts, profile)
+    rows.broken[np.searchsorted(starts, breaks)] = 1
+    owner = np.searchsorted(starts, after, side="right") - 1
+    between = np.append(starts, -1)[owner + 1] == after + 1
+    inside = ~between
+    seconds = missing[inside] * _at(interval_seconds, after[inside])
+    np.add.at(rows.filled_seconds, owner[inside], seconds)
+    np.add.at(rows.seconds, owner[inside], seconds)
+    if not between.any():
+        return rows
+    edge, lacking = after[between], missing[between]
+    extra = _filling(millis, level, interval_seconds, rows.group[owner[between]], edge, lacking, profile.targets)
+    places = np.repeat(owner[between] + 1, lacking)
+    return coalesced(Runs(*(np.insert(a, places, b) for a, b in zip(rows.columns(), extra.columns(), strict=True))))
+
+
+def band_of(level: Levels, profile: Profile) -> NDArray[np.int8]:
+    """The band of each slot."""
+    return profile.targets.bands()[level]
+
+
+def _starts(band: NDArray[np.int8], breaks: I64) -> I64:
+    fresh = np.empty(band.size, np.bool_)
+    fresh[0] = True
+    np.not_equal(band[1:], band[:-1], out=fresh[1:])
+    fresh[breaks] = True
+    return np.flatnonzero(fresh)
+
+
+def _rows(millis: I64, level: Levels, interval_seconds: I64, edges: I64, starts: I64, profile: Profile) -> Runs:
+    """Measured runs that begin at the slots `starts`; nothing filled or broken yet but the first."""
+    lasts = np.append(starts[1:], millis.size) - 1
+    if interval_seconds.ndim == 0:
+        seconds = (lasts - starts + 1) * interval_seconds
+    else:
+        seconds = np.add.reduceat(interval_seconds, starts)
+    broken = np.zeros(starts.size, np.int64)
+    broken[0] = 1
+    return Runs(
+        band_of(level[starts], profile).astype(np.int64),
+        millis[starts],
+        millis[lasts] + _at(interval_seconds, lasts) * 1000,
+        seconds,
+        np.zeros(starts.size, np.int64),
+        broken,
+        np.searchsorted(edges, starts, side="right") - 1,
+    )
+
+
+def _filling(
+    millis: I64, level: Levels, interval_seconds: I64, group: I64, before: I64, missing: I64, targets: TargetSet
+) -> Runs:
+    """A row for each interpolated slot after the slots `before`, which are of `group`. The straight line is kept as a
+    fraction, so that a threshold is met exactly or not at all."""
+    owner = np.repeat(before, missing)
+    number = np.arange(owner.size) - np.repeat(np.cumsum(missing) - missing, missing) + 1
+    parts = np.repeat(missing + 1, missing)
+    unit = level[owner] // STEPS_PER_UNIT
+    first, last = (level[place].astype(np.int64) % STEPS_PER_UNIT for place in (owner, owner + 1))
+    value = first * (parts - number) + last * number
+    edges = np.array([(t.very_low, t.low, t.high, t.very_high) for t in targets.by_unit], np.int64)[unit]
+    limits = edges * parts[:, None]
+    band = (value >= limits[:, 0]).astype(np.int64) + (value >= limits[:, 1])
+    band += (value > limits[:, 2]).astype(np.int64) + (value > limits[:, 3])
+    start = millis[owner] + (millis[owner + 1] - millis[owner]) * number // parts
+    seconds = _at(interval_seconds, owner)
+    return Runs(band, start, start + seconds * 1000, seconds, seconds, np.zeros_like(owner), np.repeat(group, missing))
+
+
+def bridge(last: Slots, first: Slots, profile: Profile) -> tuple[Runs, bool]:
+    """What lies between two slots that follow each other: the runs of the interpolated slots, and whether it breaks.
+    `last` and `first` hold one slot each."""
+    if int(first.millis[0] - last.millis[0]) <= int(last.interval_seconds[0]) * 1500:
+        return NO_RUNS, False
+    pair = [np.concatenate(both) for both in zip(_three(last), _three(first), strict=True)]
+    millis, level, interval_seconds = pair
+    found = gaps(millis, level, interval_seconds, profile)
+    if not found.after.size or found.broken[0]:
+        return NO_RUNS, bool(found.after.size)
+    zero = np.zeros(1, np.int64)
+    missing = found.intervals - 1
+    return _filling(millis, level, interval_seconds, zero, zero, missing, profile.targets), False
+
+
+def _three(slots: Slots) -> tuple[I64, I64, I64]:
+    return slots.millis, slots.level, slots.interval_seconds
