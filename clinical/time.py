@@ -1,6 +1,6 @@
 """From a time as written to an instant: offsets, zones, the hour that comes twice and the hour that never comes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -110,6 +110,44 @@ def instant_in_zone(written: Written, zone: ZoneInfo, *, second: bool = False) -
         fold=later,
         gap=found.gap,
     )
+
+
+def ignores_summer_time(walls: Iterable[datetime], zone: ZoneInfo) -> bool:
+    """Whether a device's clock was not put forward with its zone's: it showed times that do not occur there."""
+    return any(passes(wall, zone).gap for wall in walls)
+
+
+def instant_without_summer_time(written: Written, zone: ZoneInfo) -> Instant:
+    """The instant of a wall clock that stays on the zone's standard time all year; `gap` marks what nobody else's
+    clock showed. Nothing occurs twice on it."""
+    seasons = (written.wall.replace(month=month, day=1, tzinfo=zone).utcoffset() for month in (1, 7))
+    offset = min(season or timedelta() for season in seasons)
+    utc = written.wall - offset
+    return Instant(
+        millis=_millis(utc),
+        how="standard",
+        local=written.wall.isoformat(),
+        offset_minutes=offset.days * 1440 + round(offset.seconds / 60),
+        zone=zone.key,
+        precision=written.precision,
+        gap=passes(written.wall, zone).gap,
+    )
+
+
+def wall_of_epoch(millis: int, precision: str = "second") -> Written:
+    """The wall clock that an epoch stands for which was made of local time as if it were UTC (Tandem, Glooko, CareLink,
+    iHealth, Fitbit log ids). Give it to `instant_in_zone`."""
+    return Written(_EPOCH + timedelta(milliseconds=millis), None, precision)
+
+
+def is_local_epoch(millis: int, server_millis: int, zone: ZoneInfo, within_seconds: int = 900) -> bool:
+    """Whether an epoch that was made at `server_millis` (true UTC) was made of the local time of `zone`.
+
+    False where the zone is at UTC then: both readings are the same.
+    """
+    offset = moment(server_millis, zone).utcoffset() or timedelta()
+    local = server_millis + offset // timedelta(milliseconds=1)
+    return bool(offset) and abs(millis - local) <= within_seconds * 1000 < abs(millis - server_millis)
 
 
 def utc_of(written: Written, offset_minutes: int | None, zone: ZoneInfo) -> datetime:

@@ -1,4 +1,4 @@
-"""Glucose units: steps, aliases and the one conversion factor.
+"""Units: their steps, their aliases, and the one conversion factor of glucose.
 
 A value is kept in the unit it came in, as an integer number of that unit's steps (1 mg/dL, 0.1 mmol/L), and is
 compared with thresholds of that unit. Conversion serves display and matching only, since every factor moves some
@@ -13,7 +13,28 @@ MMOL_L = "mmol/L"
 MG_DL_PER_MMOL_L = Decimal("18.01559")
 """Molar mass of glucose 180.1559 g/mol, by ten. The one factor of the project."""
 
-STEP = {MG_DL: Decimal(1), MMOL_L: Decimal("0.1")}
+INSULIN = "[iU]"
+INSULIN_RATE = "[iU]/h"
+GRAM = "g"
+KILOGRAM = "kg"
+PRESSURE = "mm[Hg]"
+PER_MINUTE = "/min"
+COUNT = "{steps}"
+UNITY = "1"
+
+STEP = {
+    MG_DL: Decimal(1),
+    MMOL_L: Decimal("0.1"),
+    INSULIN: Decimal("0.001"),
+    INSULIN_RATE: Decimal("0.001"),
+    GRAM: Decimal("0.1"),
+    KILOGRAM: Decimal("0.01"),
+    PRESSURE: Decimal(1),
+    PER_MINUTE: Decimal(1),
+    COUNT: Decimal(1),
+    UNITY: Decimal(1),
+}
+"""The step of each unit (UCUM): finer than any device writes it."""
 
 _ALIASES = {
     "mg/dl": MG_DL,
@@ -42,7 +63,7 @@ _ALIASES = {
 
 
 def ucum(unit: str) -> str | None:
-    """The UCUM code that an alias stands for (`MG/DL`, `mmol/l`, MDC names and numbers), or None if unknown."""
+    """The UCUM code that an alias of a glucose unit stands for (`MG/DL`, `mmol/l`, MDC names and numbers), or None."""
     return _ALIASES.get(unit.strip().lower())
 
 
@@ -65,12 +86,14 @@ def steps_of(value: str, unit: str) -> int | None:
 
 
 def text_of(steps: int, unit: str) -> str:
-    """The value as a person writes it: `182`, `10.1`."""
-    return str(steps * STEP[unit])
+    """The value as a person writes it: glucose with its unit's digits (`182`, `10.0`), all else without idle zeros
+    (`3.5`, `0.025`)."""
+    value = steps * STEP[unit]
+    return str(value) if unit in (MG_DL, MMOL_L) else f"{value.normalize():f}"
 
 
 def convert(steps: int, unit: str, to: str) -> int:
-    """Steps of another unit, rounded half up; for display and matching only."""
+    """Steps of another unit of glucose, rounded half up; for display and matching only."""
     if unit == to:
         return steps
     value = steps * STEP[unit]

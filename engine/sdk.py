@@ -35,7 +35,7 @@ from engine.model.errors import (
     Unreachable,
 )
 from engine.model.ids import new_id
-from engine.model.message import Message, Shape
+from engine.model.message import ORDER_AT, Message, Shape
 from engine.model.outcome import (
     KEEP,
     Accepted,
@@ -54,6 +54,7 @@ from engine.plugins.plugin import Plugin, destination, field_reader, filter_step
 
 __all__ = [
     "KEEP",
+    "ORDER_AT",
     "Accepted",
     "Answer",
     "Arrival",

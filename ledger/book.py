@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from clinical.records import Glucose
+from clinical.records import AnyRecord
 from ledger import keys
 from ledger.claims import Claim, Standing, agree
 from ledger.rules import Decision, Fate, Reading, Rules, Verdict, decide, fate_by_rank, settled, truth
@@ -22,7 +22,7 @@ class Arrival(msgspec.Struct, frozen=True):
     stands now); `keyed`: it says something new, so that its claim is kept."""
 
     position: int
-    record: Glucose
+    record: AnyRecord
     said: Claim
     fate: Fate
     reading: Reading
@@ -67,7 +67,7 @@ class Book:
         """The keys under which readings of about the claim's moment are found, its own among them."""
         moments = self._near.get(claim.place)
         if moments is None:
-            moments = self._near[claim.place] = near_moments(self.tenant, claim, self._rules.tolerance.millis)
+            moments = self._near[claim.place] = near_moments(self.tenant, claim, self._rules.tolerance_of(claim).millis)
         return moments
 
     def know(self, reading: Reading) -> None:
@@ -78,7 +78,7 @@ class Book:
             self._index(reading, claim)
             self._known[claim.place] = claim
 
-    def arrive(self, record: Glucose, claim: Claim, *, verdict: Verdict | None = None) -> Arrival:
+    def arrive(self, record: AnyRecord, claim: Claim, *, verdict: Verdict | None = None) -> Arrival:
         """Let one record arrive; all of the message's own records before it count as known.
 
         A record with a `reading_id` comes back from the review of that reading, with the reviewer's `verdict`.
@@ -137,7 +137,7 @@ class Book:
             return False
         if now.identity == before.identity or same_value:
             return True
-        return not agree(now, before, self._rules.tolerance)
+        return not agree(now, before, self._rules.tolerance_of(now))
 
     # --- inside
 

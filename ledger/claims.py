@@ -1,13 +1,13 @@
 """Claims: what one source says about a reading, in one version; and what it means for two claims to be the same."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
 from clinical import units
-from clinical.records import Glucose, Quantity, Road, Status, order_key
+from clinical.records import AnyRecord, Quantity, Road, Status, order_key
 from ledger import keys
+from ledger.subjects import Tolerance, is_glucose, kind_in, matter_of
 
 _TO_THE_MINUTE = "minute"
 _CORRECTIONS = frozenset({Status.AMENDED, Status.CORRECTED, Status.ENTERED_IN_ERROR})
@@ -34,13 +34,15 @@ class Standing(StrEnum):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One version of what one source says. `identity` names the record at its source, `matching` is its value in
-    tenths of mmol/L. `amended`: it differs from another version that its source had called final."""
+    """One version of what one source says. `identity` names the record at its source, `analyte` is what it is about
+    and `matching` its value as a number (`ledger.subjects`; tenths of mmol/L for glucose). `amended`: it differs
+    from another version that its source had called final."""
 
     message_id: str
     position: int
     origin_id: str
     identity: bytes
+    system: str
     patient: str
     analyte: str
     road: Road
@@ -89,17 +91,17 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return msgspec.structs.replace(self, version=version)
 
 
-def claim_of(record: Glucose, tenant: str, message_id: str, origin_id: str, position: int) -> Claim:
+def claim_of(record: AnyRecord, tenant: str, message_id: str, origin_id: str, position: int) -> Claim:
     """What a record claims, with its keys."""
-    patient, analyte = order_key(record.patient), record.analyte.value
-    millis, value, source = record.effective.millis, record.value, record.source
+    patient, (analyte, value, matching, content) = order_key(record.patient), matter_of(record)
+    millis, source, detection = record.effective.millis, record.source, getattr(record, "detection", None)
     minute = keys.minute_of(millis)
-    matching = keys.matching_value(value.steps, value.unit)
     return Claim(
         message_id=message_id,
         position=position,
         origin_id=origin_id,
-        identity=keys.identity(tenant, source.system, source.value),
+        identity=keys.identity(tenant, source.system, source.value, kind_in(analyte)),
+        system=source.system,
         patient=patient,
         analyte=analyte,
         road=source.road,
@@ -109,22 +111,16 @@ def claim_of(record: Glucose, tenant: str, message_id: str, origin_id: str, posi
         steps=value.steps,
         unit=value.unit,
         matching=matching,
-        detection=record.detection.value if record.detection else None,
+        detection=detection.value if detection else None,
         status=record.status,
         same_moment=keys.same_moment(tenant, patient, analyte, minute),
-        same_reading=keys.same_reading(tenant, patient, analyte, minute, matching),
+        same_reading=keys.same_reading(tenant, patient, analyte, minute, matching)
+        if content is None
+        else keys.same_content(tenant, patient, analyte, minute, content),
     )
 
 
 # --- the same reading
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far apart two sources may be and still mean one reading: milliseconds, and buckets of 0.1 mmol/L."""
-
-    millis: int
-    buckets: int
 
 
 def gap(one: Claim, other: Claim) -> int:
@@ -159,6 +155,16 @@ def agree(one: Claim, other: Claim, tolerance: Tolerance) -> bool:
     return at_one_moment(one, other, tolerance) and same_value(one, other, tolerance.buckets)
 
 
+def is_repeat(one: Claim, other: Claim) -> bool:
+    """Two records of one source's system, under two names, are one and the same: to the second, and in all they say.
+
+    Two doses of one size may well be given within a minute; only glucose has one value at a moment.
+    """
+    if one.system != other.system or is_glucose(one.analyte):
+        return True
+    return one.millis == other.millis and not one.to_the_minute and one.same_reading == other.same_reading
+
+
 def difference(one: Claim, other: Claim, unit: str) -> int:
     """How far two values are apart, in steps of `unit`."""
     return abs(units.convert(one.steps, one.unit, unit) - units.convert(other.steps, other.unit, unit))
@@ -167,9 +173,9 @@ def difference(one: Claim, other: Claim, unit: str) -> int:
 # --- versions of one source
 
 
-def value_of(claim: Claim) -> tuple[int, str, str | None, int]:
+def value_of(claim: Claim) -> tuple[int, str, str | None, int, bytes]:
     """What was measured, and when: what a version may change."""
-    return claim.steps, claim.unit, claim.detection, claim.millis
+    return claim.steps, claim.unit, claim.detection, claim.millis, claim.same_reading
 
 
 def says_the_same(one: Claim, other: Claim) -> bool:

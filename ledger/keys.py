@@ -19,7 +19,7 @@ from clinical import units
 MINUTE = 60_000
 """Milliseconds in a time bucket."""
 LARGEST_TIME_TOLERANCE = MINUTE
-"""Milliseconds: further apart, a reading could lie two buckets away, where nobody looks."""
+"""Milliseconds: further apart, readings of a sensor that reads every minute would merge."""
 
 _HASH_BYTES = 12
 _LAST_MINUTE = 0xFFFF_FFFF
@@ -54,9 +54,21 @@ def same_reading(tenant: str, patient: str, analyte: str, minute: int, matching:
     return _key(minute, hashed.digest())
 
 
-def identity(tenant: str, system: str, value: str) -> bytes:
-    """16 bytes for who a record is at its source, whatever its patient, time and value become."""
-    return hashlib.sha256(canonical_text(tenant, system, value).encode()).digest()[:16]
+def same_content(tenant: str, patient: str, subject: str, minute: int, content: bytes) -> bytes:
+    """16 bytes for a record of another kind than glucose: all that it says (`content`), in this minute."""
+    hashed = _started(tenant, patient, subject).copy()
+    hashed.update(b"|%d|" % minute)
+    hashed.update(content)
+    return _key(minute, hashed.digest())
+
+
+def identity(tenant: str, system: str, value: str, kind: str = "") -> bytes:
+    """16 bytes for who a record is at its source, whatever its patient, time and value become.
+
+    `kind` for all but glucose: a source may name a meal's insulin and its carbohydrate with one id.
+    """
+    parts = (tenant, system, value, kind) if kind else (tenant, system, value)
+    return hashlib.sha256(canonical_text(*parts).encode()).digest()[:16]
 
 
 def minute_of(millis: int) -> int:
@@ -71,18 +83,15 @@ def matching_value(steps: int, unit: str) -> int:
 
 
 def minutes_near(millis: int, to_the_minute: bool, tolerance: int) -> range:
-    """The time buckets in which a reading of the same moment may lie: this one, and the neighbours within reach.
+    """The time buckets in which a reading of the same moment may lie: this one, and those within reach.
 
     `to_the_minute`: only the minute is known, so the reading may have been taken anywhere in it. `tolerance` is in
-    milliseconds, up to `LARGEST_TIME_TOLERANCE`; a reading written to the minute in the bucket before may have
+    milliseconds; a reading written to the minute in the bucket before may have
     been taken right up to its end.
     """
-    minute = millis // MINUTE
-    start = minute * MINUTE
+    start = millis // MINUTE * MINUTE if to_the_minute else millis
     latest = start + MINUTE - 1 if to_the_minute else millis
-    before = millis - tolerance < start
-    after = latest + tolerance >= start + MINUTE
-    return range(minute - before, minute + after + 1)
+    return range((millis - tolerance) // MINUTE, (latest + tolerance) // MINUTE + 1)
 
 
 def readings_near(

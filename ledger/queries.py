@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from clinical.records import Glucose, Quantity, Status
+from clinical.records import AnyRecord, Quantity, Status
 from ledger import keys
-from ledger.claims import Standing, Tolerance, claim_of
+from ledger.claims import Standing, claim_of
+from ledger.rules import Rules
+from ledger.subjects import is_glucose
 from ledger.tables import reading, reading_source
 
 _AT_ONCE = 2000
@@ -139,16 +141,21 @@ async def books(connection: AsyncConnection, tenant: str | None = None) -> Books
     return Books(by_fate, sum(by_status.values()), withdrawn, await connection.scalar(disputed) or 0)
 
 
-async def swallowed(connection: AsyncConnection, tenant: str, records: Iterable[Glucose], tolerance: Tolerance) -> int:
+async def swallowed(connection: AsyncConnection, tenant: str, records: Iterable[AnyRecord], rules: Rules) -> int:
     """How many of these records `reconcile` would find known: for the plan of a replay, without deciding anything.
 
-    Looks up `same_reading` with its neighbours, so a value is known though its time may prove just too far off.
+    Looks up `same_reading`, of glucose with its neighbours: a value is known though its time may prove just too far
+    off; another kind of record is known when the very same was said in the same minute.
     """
     probes: dict[bytes, list[int]] = defaultdict(list)
     for number, record in enumerate(records):
         claim = claim_of(record, tenant, "", "", number)
-        minutes = keys.minutes_near(claim.millis, claim.to_the_minute, tolerance.millis)
-        for key in keys.readings_near(tenant, claim.patient, claim.analyte, minutes, claim.matching, tolerance.buckets):
+        if not is_glucose(claim.analyte):
+            probes[claim.same_reading].append(number)
+            continue
+        minutes = keys.minutes_near(claim.millis, claim.to_the_minute, rules.tolerance.millis)
+        near = minutes, claim.matching, rules.tolerance.buckets
+        for key in keys.readings_near(tenant, claim.patient, claim.analyte, *near):
             probes[key].append(number)
     statement = select(reading_source.c.same_reading).where(
         reading_source.c.same_reading.in_(bindparam("probes", expanding=True))

@@ -1,6 +1,6 @@
 """The rules of reconciliation: which claim a reading is read from, and what a new claim comes to. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,17 +10,18 @@ from clinical.records import Road, Status
 from ledger.claims import (
     Claim,
     Standing,
-    Tolerance,
     agree,
     at_one_moment,
     difference,
     gap,
+    is_repeat,
     newer,
     same_value,
     says_the_same,
     value_of,
     withdrawal_of,
 )
+from ledger.subjects import Tolerance, is_glucose, kind_in, tolerance_of
 
 RULE, RULE_VERSION = "reconcile", "1"
 
@@ -60,15 +61,25 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a site may choose. `prefer`: the roads, best first. `agree_below`: steps and unit under which two sources
-    that differ need no person, the preferred one is kept; None: every difference does. `review`: whether larger
-    differences go to a person, or the preferred one is kept too."""
+    """What a site may choose. `prefer`: the roads, best first. `tolerance`: of glucose; `time_tolerances`: of other
+    kinds of record, in milliseconds, where they differ from `ledger.subjects`. `agree_below`: steps and unit
+    under which two sources that differ need no person, the preferred one is kept; None: every difference does.
+    `review`: whether larger differences go to a person, or the preferred one is kept too."""
 
     prefer: tuple[Road, ...] = (Road.FHIR, Road.HL7V2, Road.CLOUD, Road.CSV)
     correction_wins: bool = True
     tolerance: Tolerance = TOLERANCE
+    time_tolerances: Mapping[str, int] = field(default_factory=dict)
     agree_below: tuple[int, str] | None = None
     review: bool = True
+
+    def tolerance_of(self, claim: Claim) -> Tolerance:
+        """`tolerance` for glucose; else that of `ledger.subjects`, with the site's own time for this kind of record."""
+        if is_glucose(claim.analyte):
+            return self.tolerance
+        usual = tolerance_of(claim.analyte)
+        millis = self.time_tolerances.get(kind_in(claim.analyte))
+        return usual if millis is None else usual._replace(millis=millis)
 
     def rank(self, road: Road) -> int:
         return self.prefer.index(road) if road in self.prefer else len(self.prefer)
@@ -122,12 +133,15 @@ def truth(claims: Sequence[Claim], rules: Rules) -> Claim | None:
     if not best.withdrawn:
         return best
     withdrawn = [claim for claim in claims if claim.identity == best.identity]
-    others = [
-        claim
-        for claim in speaking
-        if not claim.withdrawn and not any(agree(claim, gone, rules.tolerance) for gone in withdrawn)
-    ]
+    others = [claim for claim in speaking if not claim.withdrawn and not _goes_with(claim, withdrawn, rules)]
     return min(others, key=lambda claim: _rank(claim, rules), default=best)
+
+
+def _goes_with(claim: Claim, withdrawn: Sequence[Claim], rules: Rules) -> bool:
+    """What was withdrawn is what this claim says. A source that has a dose under two names takes back just one."""
+    if not is_glucose(claim.analyte) and claim.system == withdrawn[0].system:
+        return False
+    return any(agree(claim, gone, rules.tolerance_of(claim)) for gone in withdrawn)
 
 
 def is_correction(claim: Claim) -> bool:
@@ -181,7 +195,7 @@ def fate_by_rank(claim: Claim, after: Claim | None, rules: Rules) -> Fate:
     """The fate of another source's word on a known reading, by what the reading is read from now."""
     if after is not None and after.place == claim.place:
         return Fate.CORRECTS if claim.corrects else Fate.SUPERSEDES
-    if after is not None and not after.withdrawn and same_value(claim, after, rules.tolerance.buckets):
+    if after is not None and not after.withdrawn and same_value(claim, after, rules.tolerance_of(claim).buckets):
         return Fate.DUPLICATE
     return Fate.SUPERSEDED
 
@@ -208,7 +222,7 @@ def _from_review(new: Claim, reading: Reading, current: Claim, rules: Rules, ver
 
 def _older_version(new: Claim, reading: Reading, current: Claim, rules: Rules) -> Decision:
     """Kept, so that copies of it by other sources are recognised; and it shows that the current one is a correction."""
-    if not at_one_moment(new, current, rules.tolerance):
+    if not at_one_moment(new, current, rules.tolerance_of(new)):
         return Decision(Fate.OUTDATED, reading, None)
     change = None
     if _amends(new, current) and not current.amended:
@@ -222,7 +236,7 @@ def _newer_version(new: Claim, reading: Reading, current: Claim, near: Sequence[
         standing = Standing.DISPUTED if current.standing is Standing.DISPUTED else Standing.SPEAKS
         return Decision(Fate.CORRECTS, reading, withdrawal_of(current, new).but(standing=standing), past)
     claim = new.but(standing=Standing.SPEAKS, amended=current.amended or _amends(current, new))
-    if not at_one_moment(new, current, rules.tolerance):  # another time or patient: it leaves its reading
+    if not at_one_moment(new, current, rules.tolerance_of(new)):  # another time or patient: it leaves its reading
         elsewhere = _placed(claim, [other for other in near if other is not reading], rules)
         fate = elsewhere.fate if elsewhere.fate is Fate.CONFLICT else Fate.CORRECTS
         return Decision(fate, elsewhere.reading, elsewhere.claim, past)
@@ -258,7 +272,13 @@ def _placed(new: Claim, near: Sequence[Reading], rules: Rules) -> Decision:
 
 def _agreeing(new: Claim, near: Sequence[Reading], rules: Rules) -> tuple[Reading, Claim] | None:
     """The nearest claim that means the same reading, undisputed ones first."""
-    found = [(reading, claim) for reading in near for claim in reading.claims if agree(new, claim, rules.tolerance)]
+    tolerance = rules.tolerance_of(new)
+    found = [
+        (reading, claim)
+        for reading in near
+        for claim in reading.claims
+        if agree(new, claim, tolerance) and _room_for(new, reading)
+    ]
 
     def distance(pair: tuple[Reading, Claim]) -> tuple[bool, int, int, str]:
         reading, claim = pair
@@ -268,8 +288,18 @@ def _agreeing(new: Claim, near: Sequence[Reading], rules: Rules) -> tuple[Readin
     return min(found, key=distance, default=None)
 
 
+def _room_for(new: Claim, reading: Reading) -> bool:
+    """A reading holds one word of each source's system, so that two doses of one size stay two through every road."""
+    return all(is_repeat(new, claim) for claim in reading.claims if claim.standing is not Standing.EARLIER)
+
+
 def _at_the_moment(new: Claim, near: Sequence[Reading], rules: Rules) -> Reading | None:
-    """The nearest reading that stands at the claim's moment: what it says otherwise, it says about that."""
+    """The nearest reading that stands at the claim's moment: what it says otherwise, it says about that.
+
+    Of anything but glucose several may stand at one moment, and none denies another.
+    """
+    if not is_glucose(new.analyte):
+        return None
     standing = [
         (gap(new, reading.truth), reading.id, reading)
         for reading in near
@@ -283,7 +313,9 @@ def _at_the_moment(new: Claim, near: Sequence[Reading], rules: Rules) -> Reading
 def _standing_in(reading: Reading, new: Claim, rules: Rules) -> Standing:
     """Whether a claim has a say beside what its reading is read from, or a person must decide first."""
     current = reading.truth
-    if current is None or current.withdrawn or same_value(new, current, rules.tolerance.buckets):
+    if current is None or current.withdrawn or not is_glucose(new.analyte):
+        return Standing.SPEAKS
+    if same_value(new, current, rules.tolerance.buckets):
         return Standing.SPEAKS
     small = rules.agree_below is not None and difference(new, current, rules.agree_below[1]) < rules.agree_below[0]
     if small or not rules.review or (rules.correction_wins and _has_not_heard(reading, current, new)):
@@ -319,6 +351,6 @@ def settled(reading: Reading, rules: Rules) -> list[Claim]:
 
     def explained(claim: Claim) -> bool:
         words = [claim, *_earlier(reading.claims, claim)] if is_correction(claim) else [claim]
-        return any(agree(word, other, rules.tolerance) for word in words for other in agreed)
+        return any(agree(word, other, rules.tolerance_of(claim)) for word in words for other in agreed)
 
     return [claim for claim in disputed if explained(claim)]

@@ -9,11 +9,12 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from sqlalchemy import Executable, bindparam, exists, insert, select, tuple_, union, update
 
-from clinical.records import Glucose, Road, Status
+from clinical.records import AnyRecord, Record, Road, Status
 from ledger import keys
 from ledger.book import Arrival, Book, Place
 from ledger.claims import Claim, Standing
 from ledger.rules import Reading
+from ledger.subjects import kind_in
 from ledger.tables import reading, reading_source
 
 T = TypeVar("T")
@@ -21,6 +22,7 @@ T = TypeVar("T")
 _AT_ONCE = 2048
 """Keys of one kind in a query; SQLite takes 32,766 parameters, PostgreSQL 32,767."""
 _STEP = 256
+_record: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(Record)
 _ROADS = {road.value: road for road in Road}
 _STATUSES = {status.value: status for status in Status}
 _STANDINGS = {standing.value: standing for standing in Standing}
@@ -150,15 +152,15 @@ async def save(tx: Transaction, book: Book, message_id: str, origin_id: str, at:
     await tx.execute(insert(reading_source), rows)
 
 
-async def records(tx: Transaction, places: Iterable[Place]) -> dict[Place, Glucose]:
+async def records(tx: Transaction, places: Iterable[Place]) -> dict[Place, AnyRecord]:
     """The records of these claims as they arrived."""
     wanted = sorted(set(places))
     if not wanted:
         return {}
-    found: dict[Place, Glucose] = {}
+    found: dict[Place, AnyRecord] = {}
     for some in _portions(wanted):
         for row in await tx.execute(_RECORDS, [{"places": some}]):
-            found[row[0], row[1]] = msgspec.json.decode(row[2], type=Glucose)
+            found[row[0], row[1]] = _record.decode(row[2])
     return found
 
 
@@ -182,7 +184,8 @@ def _claim(tenant: str, known: Reading, row: Sequence[Any]) -> Claim:
         message_id=row[0],
         position=row[1],
         origin_id=row[2],
-        identity=keys.identity(tenant, row[3], row[4]),
+        identity=keys.identity(tenant, row[3], row[4], kind_in(known.analyte)),
+        system=row[3],
         patient=known.patient,
         analyte=known.analyte,
         road=_ROADS[row[5]],

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clinical.records import Deed, Glucose, Status
+from clinical.records import AnyRecord, Deed, Glucose, Status
 from ledger.book import Passed, Place
 from ledger.claims import Claim, quantity
 from ledger.rules import RULE, RULE_VERSION, Fate
@@ -15,7 +15,7 @@ def source_of(passed: Passed) -> Place:
     return told.place
 
 
-def told(passed: Passed, record: Glucose) -> Glucose:
+def told(passed: Passed, record: AnyRecord) -> AnyRecord:
     """The record for those downstream, with our id of the reading.
 
     A withdrawn reading keeps its value and becomes entered-in-error; a changed one says which value it replaces, and
@@ -30,20 +30,19 @@ def told(passed: Passed, record: Glucose) -> Glucose:
     status = record.status
     if status is Status.FINAL and before.status is not Status.PRELIMINARY:
         status = Status.AMENDED
-    return _with(record, passed, status, before if quantity(before) != record.value else None)
+    return _with(record, passed, status, before)
 
 
-def _with(record: Glucose, passed: Passed, status: Status, before: Claim | None) -> Glucose:
+def _with(record: AnyRecord, passed: Passed, status: Status, before: Claim | None) -> AnyRecord:
     if passed.withdrawn:
         what = "withdrawn"
     elif passed.now is not None and passed.before is not None and passed.now.identity == passed.before.identity:
         what = Fate.CORRECTS.value if status is not Status.FINAL else Fate.UPDATES.value
     else:
         what = Fate.SUPERSEDES.value
-    return msgspec.structs.replace(
-        record,
-        reading_id=passed.reading.id,
-        status=status,
-        replaces_value=quantity(before) if before is not None else None,
-        done=(*record.done, Deed(rule=RULE, version=RULE_VERSION, what=what)),
-    )
+    done = (*record.done, Deed(rule=RULE, version=RULE_VERSION, what=what))
+    changed: AnyRecord = msgspec.structs.replace(record, reading_id=passed.reading.id, status=status, done=done)
+    if not isinstance(changed, Glucose):
+        return changed
+    replaced = quantity(before) if before is not None else None
+    return msgspec.structs.replace(changed, replaces_value=replaced if replaced != changed.value else None)

@@ -10,10 +10,12 @@ from pydantic import AfterValidator
 from clinical.records import PatientRef
 from clinical.vendors.clarity import preamble_identifier, read_clarity
 from clinical.vendors.parsing import Unreadable
+from clinical.vendors.sheets import as_csv, xlsx_rows
 from engine import sdk
 from transformers.vendor_readings import outputs, patient_of, refuse, version_of
 
 _PATIENT = "{patient}"
+_ZIP = b"PK\x03\x04"  # an XLSX; what is set aside of it is CSV, which this step reads too
 
 
 def _names_patient(pattern: str) -> str:
@@ -42,22 +44,28 @@ class ClaritySettings(sdk.Settings):
     """What a time means that occurs twice in autumn where the transmitter's clock does not tell."""
 
 
-@sdk.transformer("clarity_csv_to_records", settings=ClaritySettings, accepts={sdk.Shape.CSV}, emits=sdk.Shape.RECORDS)
+@sdk.transformer(
+    "clarity_csv_to_records",
+    settings=ClaritySettings,
+    accepts={sdk.Shape.CSV, sdk.Shape.BYTES},
+    emits=sdk.Shape.RECORDS,
+)
 def clarity_csv_to_records(
     message: sdk.Message, settings: ClaritySettings
 ) -> sdk.StepOutput | Sequence[sdk.StepOutput]:
-    """One Clarity export to one message with its readings.
+    """One Clarity export, CSV or XLSX, to one message with its readings.
 
     The patient is the one in the message's meta if a source named one, else as `patient` says. A row that cannot be
     read is set aside with its line, the others go on; alert thresholds, names and settings are never readings.
     Raises InvalidMessage, with the line, for a file that is no Clarity export, is garbled, or was cut.
     """
     try:
-        patient = patient_of(message) or _patient(message, settings.patient)
+        body = as_csv(xlsx_rows(message.body)) if message.body.startswith(_ZIP) else message.body
+        patient = patient_of(message) or _patient(message, body, settings.patient)
         if_twice = None if settings.if_twice == "hold" else settings.if_twice
         zone = ZoneInfo(settings.timezone)
         parsed = read_clarity(
-            message.body,
+            body,
             patient,
             zone,
             version=version_of(message),
@@ -69,9 +77,9 @@ def clarity_csv_to_records(
     return outputs(message, parsed, patient)
 
 
-def _patient(message: sdk.Message, whose: WhosePatient) -> PatientRef:
+def _patient(message: sdk.Message, body: bytes, whose: WhosePatient) -> PatientRef:
     if whose.taken_from == "preamble":
-        identifier = preamble_identifier(message.body)
+        identifier = preamble_identifier(body)
         if identifier is None:
             text = (
                 "the export has no PatientIdentifier row; enter one in Clarity, or take the patient from the file name"

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from clinical.records import Deed, Glucose, Quantity, encode
+from clinical.records import AnyRecord, Deed, Glucose, Quantity, encode
 from clinical.units import convert, text_of
 from engine import sdk
 from transformers.record_bodies import read_records
@@ -20,7 +20,7 @@ class ConvertUnitsSettings(sdk.Settings):
 
 @sdk.transformer("convert_units", settings=ConvertUnitsSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.RECORDS)
 def convert_units(message: sdk.Message, settings: ConvertUnitsSettings) -> sdk.Message:
-    """Every reading in the unit `to`. What was received stays: `original` is untouched, and the conversion is
+    """Every glucose reading in the unit `to`. What was received stays: `original` is untouched, and the conversion is
     written down with the value that it started from.
 
     For what goes out. Put it after `reconcile`, never before: each conversion moves some values over the edges of
@@ -33,8 +33,8 @@ def convert_units(message: sdk.Message, settings: ConvertUnitsSettings) -> sdk.M
     return message.but(body=encode(converted))
 
 
-def _converted(record: Glucose, unit: str) -> Glucose:
-    if record.value.unit == unit:
+def _converted(record: AnyRecord, unit: str) -> AnyRecord:
+    if not isinstance(record, Glucose) or record.value.unit == unit:
         return record
     what = f"from {text_of(record.value.steps, record.value.unit)} {record.value.unit} to {unit}"
     replaced = record.replaces_value

@@ -10,7 +10,7 @@ from clinical.records import PatientRef, Record, encode, order_key
 from engine import sdk
 from ledger import patients
 from ledger.patients import Name
-from transformers.record_bodies import read_records
+from transformers.record_bodies import order_of, read_records
 
 
 class IdentifyPatientSettings(sdk.Settings):
@@ -67,8 +67,8 @@ def _by_patient(message: sdk.Message, records: Sequence[Record]) -> Sequence[sdk
     def patient(record: Record) -> str:
         return order_key(record.patient)
 
-    groups = groupby(sorted(records, key=patient), key=patient)
-    return [message.but(body=encode(list(group)), order_key=key) for key, group in groups]
+    groups = ((key, list(group)) for key, group in groupby(sorted(records, key=patient), key=patient))
+    return [message.but(body=encode(group), order_key=key, meta=order_of(group)) for key, group in groups]
 
 
 def _asides(left: Sequence[tuple[int, Record]], settings: IdentifyPatientSettings) -> Sequence[sdk.Aside]:

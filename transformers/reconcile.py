@@ -1,6 +1,6 @@
-"""`reconcile`: one true reading for each patient, moment and analyte, whichever road it came by."""
+"""`reconcile`: one true record of each measurement, dose, meal and event of a patient, whichever road it came by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Annotated, Literal
@@ -10,18 +10,23 @@ import orjson
 from pydantic import Field, field_validator, model_validator
 
 from clinical import units
-from clinical.records import Glucose, Road, encode, order_key
+from clinical.records import AnyRecord, Road, encode, order_key
 from engine import sdk
 from ledger import keys, store
 from ledger.book import Arrival, Book
-from ledger.claims import Claim, Tolerance, claim_of
+from ledger.claims import Claim, claim_of
 from ledger.rules import Fate, Rules, Verdict
+from ledger.subjects import Tolerance
 from ledger.telling import source_of, told
-from transformers.record_bodies import read_records
+from transformers.record_bodies import order_of, read_records
 
 VERDICT = "review"
 """Meta of a released copy in which a reviewer said `accept` (the new value) or `keep` (the stored one)."""
 
+Kind = Literal[
+    "insulin-dose", "insulin-total", "carbohydrate", "device-event", "vital-sign", "blood-pressure", "annotation"
+]
+_LARGEST_SECONDS = 120
 _KNOWN_ALREADY = frozenset({Fate.DUPLICATE, Fate.SUPERSEDES, Fate.SUPERSEDED, Fate.OUTDATED})
 
 
@@ -65,14 +70,16 @@ class Disagreement(sdk.Settings):
 
 class ReconcileSettings(sdk.Settings):
     """`prefer`: the roads, best first; a tie goes to the earliest received. `time_tolerance` and `value_tolerance`:
-    how far apart two sources may be and still mean one reading. `pass_on_same_value`: also tell those downstream
-    when a reading is only read from a preferred source now, with the same value within the tolerance."""
+    how far apart two sources may be and still mean one glucose reading; `time_tolerances` says it of other kinds of
+    record, where it is not to be as usual (`ledger.subjects`). `pass_on_same_value`: also tell those downstream when
+    a reading is only read from a preferred source now, with the same value within the tolerance."""
 
     prefer: Annotated[tuple[Road, ...], Field(min_length=1)] = (Road.FHIR, Road.HL7V2, Road.CLOUD, Road.CSV)
     correction_wins: bool = True
     time_tolerance: sdk.Duration = 30.0
     value_tolerance: Amount = Amount(amount=Decimal("0.1"), unit=units.MMOL_L)
     if_they_disagree: Disagreement = Disagreement()
+    time_tolerances: Mapping[Kind, sdk.Duration] = Field(default_factory=dict)
     pass_on_same_value: bool = False
 
     @field_validator("prefer")
@@ -89,6 +96,13 @@ class ReconcileSettings(sdk.Settings):
             raise ValueError("must be between 0s and 60s: further apart, readings of a minute-by-minute sensor merge")
         return seconds
 
+    @field_validator("time_tolerances")
+    @classmethod
+    def _apart_from_the_next(cls, tolerances: Mapping[Kind, float]) -> Mapping[Kind, float]:
+        if any(not 0 <= seconds <= _LARGEST_SECONDS for seconds in tolerances.values()):
+            raise ValueError("must be between 0s and 2m each: further apart, doses that a pump gives one by one merge")
+        return tolerances
+
     @field_validator("value_tolerance")
     @classmethod
     def _in_buckets(cls, amount: Amount) -> Amount:
@@ -104,6 +118,7 @@ class ReconcileSettings(sdk.Settings):
             prefer=self.prefer,
             correction_wins=self.correction_wins,
             tolerance=Tolerance(round(self.time_tolerance * 1000), self.value_tolerance.steps),
+            time_tolerances={kind: round(seconds * 1000) for kind, seconds in self.time_tolerances.items()},
             agree_below=None if small is None else (small.steps, small.unit),
             review=self.if_they_disagree.otherwise == "review",
         )
@@ -154,13 +169,13 @@ async def _passed_on(
     here = {arrival.said.place: arrival.record for arrival in book.arrivals}
     records = here | await store.records(tx, {source_of(p) for p in passed} - here.keys())
     tell = sorted((told(p, records[source_of(p)]) for p in passed), key=_patient)
-    outputs = [
-        message.but(body=encode(list(readings)), order_key=patient) for patient, readings in groupby(tell, key=_patient)
-    ]
-    return [outputs[0].but(meta={"tally": tally}), *outputs[1:]]
+    groups = ((patient, list(group)) for patient, group in groupby(tell, key=_patient))
+    outputs = [message.but(body=encode(group), order_key=patient, meta=order_of(group)) for patient, group in groups]
+    counted = " ".join(part for part in (message.meta.get("tally"), tally) if part)
+    return [outputs[0].but(meta={"tally": counted}), *(output.but(meta={"tally": ""}) for output in outputs[1:])]
 
 
-def _patient(record: Glucose) -> str:
+def _patient(record: AnyRecord) -> str:
     return order_key(record.patient)
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from clinical.fhir.errors import FhirError
 from clinical.fhir.identifiers import READING_SYSTEM, token
 from clinical.fhir.observation import PATIENT_SYSTEM, ObservationForm, encode, glucose_to_observation
-from clinical.records import Record, Status
+from clinical.records import AnyRecord, Glucose, Status, kind_of
 from clinical.records import encode as encode_records
 from engine import sdk
 from transformers.record_bodies import read_records
@@ -61,9 +61,16 @@ def records_to_fhir(message: sdk.Message, settings: RecordsToFhirSettings) -> li
     return [_output(message, record, number, settings) for number, record in enumerate(read_records(message.body))]
 
 
-def _output(message: sdk.Message, record: Record, number: int, settings: RecordsToFhirSettings) -> sdk.StepOutput:
+def _resource(record: AnyRecord, form: ObservationForm) -> dict[str, Any]:
+    if isinstance(record, Glucose):
+        return glucose_to_observation(record, form)
+    text = f"glucose readings become resources, this is {kind_of(record)}; put select_records before this step"
+    raise FhirError(text, code="record-kind", path="record")
+
+
+def _output(message: sdk.Message, record: AnyRecord, number: int, settings: RecordsToFhirSettings) -> sdk.StepOutput:
     try:
-        resource = glucose_to_observation(record, settings.form)
+        resource = _resource(record, settings.form)
     except FhirError as error:
         path = f"records[{number}].{error.path}" if error.path else f"records[{number}]"
         wrong = sdk.InvalidMessage(error.text, code=error.code, path=path)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from clinical.hl7v2 import Hl7Error
 from clinical.hl7v2.oru_out import OUR_NAMESPACE, OruForm, identifier, write_oru
-from clinical.records import Glucose, encode
+from clinical.records import AnyRecord, Glucose, encode, kind_of
 from clinical.units import MG_DL, MMOL_L
 from engine import sdk
 from transformers.record_bodies import read_records
@@ -80,13 +80,15 @@ def records_to_oru(message: sdk.Message, settings: RecordsToOruSettings) -> Sequ
     """The readings of a message as one ORU^R01, or several where there are more than `at_most`.
 
     MSH-10 comes from the message's id and the number of the part, MSH-7 from when the message was received, so they
-    are the same on every retry. A patient whom the receiver would not know is set aside as InvalidMessage.
+    are the same on every retry. A record that is no glucose reading, or whose patient the receiver would not know, is
+    set aside as InvalidMessage.
     """
     by_patient: dict[tuple[str, ...], list[Glucose]] = {}
     outputs: list[sdk.StepOutput] = []
     for number, record in enumerate(read_records(message.body)):
         try:
-            by_patient.setdefault(identifier(record.patient, settings.form), []).append(record)
+            reading = _writable(record)
+            by_patient.setdefault(identifier(record.patient, settings.form), []).append(reading)
         except Hl7Error as error:
             wrong = sdk.InvalidMessage(error.text, code=error.code, path=f"records[{number}].{error.path}")
             outputs.append(sdk.Aside(wrong, encode([record]), sdk.Shape.RECORDS))
@@ -97,6 +99,13 @@ def records_to_oru(message: sdk.Message, settings: RecordsToOruSettings) -> Sequ
         meta = {"control_id": control_id, "message_type": "ORU^R01"}
         outputs.append(message.but(body=body, shape=sdk.Shape.HL7V2, meta=meta))
     return outputs
+
+
+def _writable(record: AnyRecord) -> Glucose:
+    if isinstance(record, Glucose):
+        return record
+    text = f"an ORU^R01 carries glucose readings only, this is {kind_of(record)}; put select_records before this step"
+    raise Hl7Error(text, code="record-kind", path="record")
 
 
 def _parts(records: list[Glucose], at_most: int) -> list[list[Glucose]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import NoReturn
 
+from clinical.events import unmapped
 from clinical.records import PatientRef, encode, order_key
 from clinical.vendors.parsing import Parsed, Unreadable
 from engine import sdk
@@ -32,13 +33,17 @@ def refuse(unreadable: Unreadable) -> NoReturn:
 
 
 def outputs(message: sdk.Message, parsed: Parsed, patient: PatientRef) -> Sequence[sdk.StepOutput] | sdk.Drop:
-    """One `records` message, and one aside in the message's own shape for each part that could not be read."""
+    """One `records` message, and one aside in the message's own shape for each part that could not be read.
+
+    Events that no table knows are counted in the tally as `unmapped`.
+    """
     if not parsed.records and not parsed.problems:
         return sdk.Drop("no readings")
     given: list[sdk.StepOutput] = []
     if parsed.records:
-        body = encode(parsed.records)
-        given.append(message.but(body=body, shape=sdk.Shape.RECORDS, order_key=order_key(patient)))
+        body, strange = encode(parsed.records), unmapped(parsed.records)
+        meta = {"tally": f"unmapped={strange}"} if strange else {}
+        given.append(message.but(body=body, shape=sdk.Shape.RECORDS, order_key=order_key(patient), meta=meta))
     for problem in parsed.problems:
         error = sdk.InvalidMessage(problem.text, code=problem.code, path=problem.path)
         given.append(sdk.Aside(error, problem.body, message.shape))

@@ -185,7 +185,7 @@ class _Reader:
             source=SourceId(road=Road.CLOUD, system=SYSTEM, value=self._identity(egv, system), version=self.version),
             original=Original(value=number, unit=written_unit, time=egv.system_time),
             trend=egv.trend,
-            device=_device(egv.transmitter_generation, egv.transmitter_id),
+            device=device_of(egv.transmitter_generation, egv.transmitter_id),
             done=tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks),
         )
 
@@ -242,8 +242,8 @@ def _unit(written: str | None) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _device(generation: str | None, transmitter: str | None) -> Device:
-    """`serial` is Dexcom's hash of the transmitter's id; receivers send an empty one."""
+def device_of(generation: str | None, transmitter: str | None) -> Device:
+    """What measured. `serial` is Dexcom's hash of the transmitter's id; receivers send an empty one."""
     model = _MODELS.get((generation or "").lower())
     return Device(vendor="Dexcom", model=model, generation=generation, serial=transmitter or None)
 
@@ -255,13 +255,14 @@ def _offset(display: Written | None, utc: datetime) -> tuple[int | None, str | N
     if display.offset_minutes is not None:
         return display.offset_minutes, None
     apart = round((display.wall - utc).total_seconds() / 60)
-    offset = _nearest_offset(apart)
+    offset = nearest_offset(apart)
     if offset is None:
         return None, "display clock is no zone away from system clock: offset unknown"
     return offset, "offset taken from display time minus system time"
 
 
 @lru_cache(maxsize=256)
-def _nearest_offset(minutes: int) -> int | None:
+def nearest_offset(minutes: int) -> int | None:
+    """The offset in use that is nearest to the distance of two clocks; None if none is near."""
     nearest = min(_OFFSETS, key=lambda offset: abs(offset - minutes))
     return nearest if abs(nearest - minutes) <= _OFFSET_TOLERANCE_MINUTES else None

@@ -1,10 +1,10 @@
 """What a channel may say about its Dexcom accounts."""
 
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from connectors.cloud.settings import Patient, safe_address
 from engine import sdk
 
 LONGEST_WINDOW_SECONDS = 30 * 86400.0
@@ -16,25 +16,6 @@ _HOSTS = {
     "jp": "https://api.dexcom.jp",
     "sandbox": "https://sandbox-api.dexcom.com",
 }
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def _safe_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("is not a web address; write one such as https://api.dexcom.eu")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ValueError("must be https: tokens travel there (http is for a simulator on this machine)")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must be an address only, without user, ? or #")
-    return value.rstrip("/")
-
-
-class Patient(sdk.Settings):
-    """Whose account it is: `value` is the identifier that `system` gave out."""
-
-    system: str = Field(min_length=1)
-    value: str = Field(min_length=1, repr=False)
 
 
 class AccountSettings(sdk.Settings):
@@ -49,7 +30,7 @@ class DexcomSettings(sdk.Settings):
     """Settings of the `dexcom` source."""
 
     region: Literal["us", "eu", "jp", "sandbox"] | None = Field(None, description="Where the accounts live")
-    base_url: Annotated[str, AfterValidator(_safe_address)] | None = Field(None, description="Instead of region")
+    base_url: Annotated[str, AfterValidator(safe_address)] | None = Field(None, description="Instead of region")
     client_id: sdk.Secret
     client_secret: sdk.Secret
     accounts: tuple[AccountSettings, ...] = Field(min_length=1)

@@ -1,204 +1,50 @@
-"""The `dexcom` source: takes accounts in turn, and yields one arrival for each answer that has something new."""
+"""The `dexcom` source: EGVs of each account, window by window. How it goes about it: `connectors.cloud.polling`."""
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
 from datetime import timedelta
-from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from connectors.dexcom.accounts import Account, Fetched, back_off
-from connectors.dexcom.settings import DexcomSettings
-from connectors.dexcom.tokens import TokenKeeper
-from connectors.dexcom.windows import Reach
+from clinical.vendors.dexcom import newest_system_time, open_egvs
+from connectors.cloud.accounts import Account, Feed, Look
+from connectors.cloud.polling import PollingSource
+from connectors.cloud.tokens import RotatingTokens
+from connectors.cloud.vault import Vault
+from connectors.cloud.windows import Reach
+from connectors.dexcom.settings import AccountSettings, DexcomSettings
 from connectors.dexcom.wire import Wire
 from engine import sdk
 
-T = TypeVar("T")
 
+class DexcomSource(PollingSource):
+    """Asks Dexcom's developer API for the EGVs of each account, and keeps in cursors how far it has read."""
 
-class _Closing(Exception):
-    """The source is being closed; what was under way is left."""
-
-
-class DexcomSource:
-    """Asks each account for its EGVs `every` so often and keeps in cursors how far it has read.
-
-    - A cursor moves only after the journal has the answer: a crash between means that it is fetched again.
-    - 401: the access token is renewed once; then, as for any other refusal, this account is held, the others go on.
-      A held account comes back at a restart, or when its secret changes. When all are held, or Dexcom does not know
-      the client, the channel asks for an operator.
-    - 429: all accounts wait as long as Dexcom says. 5xx, time-outs and network errors: that account backs off.
-    - An answer equal to the last one stored is no news; one that comes again after a restart is a duplicate.
-    """
+    kind = "dexcom"
+    service = "Dexcom"
 
     def __init__(self, settings: DexcomSettings, context: sdk.PluginContext) -> None:
+        super().__init__(settings, context)
         self._settings = settings
-        self._context = context
-        self._clock: Final = context.clock
-        self._log: Final = context.log
-        self._closing = asyncio.Event()
-        self._open_until = 0.0
-        self._accounts: list[Account] = []
 
-    async def deliveries(self) -> AsyncIterator[sdk.Arrival]:
-        """See `sdk.Source`. Raises NeedsOperator if no account can go on."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None)
-        jar = aiohttp.DummyCookieJar()  # accounts share nothing
-        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=jar) as session:
-            self._accounts = self._make_accounts(Wire(self._settings, self._clock, session))
-            try:
-                while True:
-                    account = await self._next_turn()
-                    fetched = await self._unless_closing(self._visit(account))
-                    if fetched is not None:
-                        stored = asyncio.Event()
-                        yield self._arrival(account, fetched, stored)
-                        await self._unless_closing(stored.wait())
-            except _Closing:
-                return
-            finally:
-                for account in self._accounts:
-                    await account.keeper.finish()
-
-    def rehearse(self, body: bytes, meta: Mapping[str, str]) -> sdk.Arrival:
-        """What this answer of Dexcom would be, for channel tests; meta `account` names whose, else it is the first's.
-
-        Raises Refused if there is no such account."""
-
-        async def settle(_verdict: sdk.Verdict) -> None:
-            """There is no cursor to be moved."""
-
-        named = meta.get("account", self._settings.accounts[0].name)
-        account = next((one for one in self._settings.accounts if one.name == named), None)
-        if account is None:
-            raise sdk.Refused("the channel has no account of this name", code="unknown-account")
-        patient = account.patient
-        return sdk.Arrival(
-            body=body,
-            shape=sdk.Shape.JSON,
-            settle=settle,
-            meta={
-                "patient_system": patient.system,
-                "patient_value": patient.value,
-                "fetched_at": self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            },
-            source_key=f"dexcom:{account.name}:{hashlib.sha256(body).hexdigest()[:32]}",
-        )
-
-    async def close(self) -> None:
-        """See `sdk.Source`."""
-        self._closing.set()
-
-    def _make_accounts(self, wire: Wire) -> list[Account]:
+    def _make_accounts(self, session: aiohttp.ClientSession) -> list[Account]:
         settings = self._settings
+        wire = Wire(settings, self._clock, session)
         reach = Reach(
             window=timedelta(seconds=settings.window),
             start=timedelta(seconds=settings.start),
             overlap=timedelta(seconds=settings.overlap),
         )
-        return [
-            Account(one, TokenKeeper(one, wire, self._context), wire, reach, self._context) for one in settings.accounts
-        ]
+        return [self._account(one, wire, reach) for one in settings.accounts]
 
-    async def _next_turn(self) -> Account:
-        """The account that has waited longest, when its time has come."""
-        while True:
-            if self._closing.is_set():
-                raise _Closing
-            held = [account.held for account in self._accounts if account.held]
-            if len(held) == len(self._accounts):
-                text = f"Dexcom refuses every account of this channel; the last one: {held[-1].text}"
-                raise sdk.NeedsOperator(text, code=held[-1].code)
-            account = min(self._accounts, key=lambda account: account.due)  # of equals the one served longest ago
-            wait = max(account.due, self._open_until) - self._clock.monotonic()
-            if wait <= 0:
-                self._accounts.remove(account)
-                self._accounts.append(account)
-                return account
-            await self._unless_closing(self._clock.sleep(wait))
+    def _account(self, one: AccountSettings, wire: Wire, reach: Reach) -> Account:
+        vault = Vault(self._settings.client_secret)
+        keeper = RotatingTokens(one.name, one.refresh_token, vault, wire.refresh, self._context)
+        feed = Feed("Dexcom", f"egvs:{one.name}", wire.egvs, _look)
+        return Account(one.name, one.patient, keeper, feed, reach, self._context)
 
-    async def _visit(self, account: Account) -> Fetched | None:
-        """Ask once; note in the account what came of it and when its next turn is."""
-        if account.held and not self._released(account):
-            return None
-        try:
-            fetched = await account.fetch()
-        except sdk.Throttled as error:
-            self._open_until = max(self._open_until, self._clock.monotonic() + error.after_seconds)
-            self._log.warning("throttled", account=account.name, code=error.code, after_seconds=error.after_seconds)
-        except sdk.Unavailable as error:
-            self._back_off(account, error)
-        except sdk.Refused as error:
-            self._hold(account, error)
-        else:
-            account.failures = 0
-            account.due = self._clock.monotonic() + (self._settings.every if account.caught_up else 0)
-            return fetched
-        return None
 
-    def _released(self, account: Account) -> bool:
-        """Has its secret been changed since it was held?"""
-        if account.keeper.secret_changed():
-            account.held = None
-            self._log.info("account_released", account=account.name)
-            return True
-        account.due = self._clock.monotonic() + self._settings.every
-        return False
-
-    def _back_off(self, account: Account, error: sdk.EngineError) -> None:
-        account.failures += 1
-        wait = back_off(account.failures, self._context.random())
-        account.due = self._clock.monotonic() + wait
-        self._log.warning(
-            "fetch_failed", account=account.name, code=error.code, attempts=account.failures, after_seconds=wait
-        )
-
-    def _hold(self, account: Account, error: sdk.EngineError) -> None:
-        account.held = error
-        account.due = self._clock.monotonic() + self._settings.every
-        self._log.error("account_held", account=account.name, code=error.code)
-
-    def _arrival(self, account: Account, fetched: Fetched, stored: asyncio.Event) -> sdk.Arrival:
-        async def settle(verdict: sdk.Verdict) -> None:
-            try:
-                await self._settled(account, fetched, verdict)
-            finally:
-                stored.set()
-
-        return sdk.Arrival(
-            body=fetched.body,
-            shape=sdk.Shape.JSON,
-            settle=settle,
-            meta=account.arrival_details(fetched),
-            source_key=f"dexcom:{account.name}:{fetched.digest}",
-            order_key=account.order_key(),
-        )
-
-    async def _settled(self, account: Account, fetched: Fetched, verdict: sdk.Verdict) -> None:
-        if isinstance(verdict, sdk.Deferred):
-            account.due = self._clock.monotonic() + verdict.after_seconds
-        elif isinstance(verdict, sdk.Rejected):
-            self._hold(account, sdk.Refused(verdict.text, code=verdict.code))
-        else:
-            try:
-                await account.accepted(fetched)
-            except sdk.Unavailable as error:
-                self._back_off(account, error)  # fetched again, and recognised then
-
-    async def _unless_closing(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, unless the source is closed first."""
-        task, closing = asyncio.ensure_future(work), asyncio.ensure_future(self._closing.wait())
-        try:
-            await asyncio.wait({task, closing}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise _Closing
-        finally:
-            task.cancel()
-            closing.cancel()
-            await asyncio.gather(task, closing, return_exceptions=True)
+def _look(body: bytes) -> Look:
+    egvs = open_egvs(body)
+    return Look(newest_system_time(egvs), bool(egvs.records))
 
 
 plugin = sdk.source("dexcom", DexcomSource, settings=DexcomSettings, emits=sdk.Shape.JSON)

@@ -6,12 +6,15 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+import msgspec
 from sqlalchemy import select
 
 from clinical import units
 from clinical.codes import LOINC, analyte_of, loinc_for
 from clinical.records import (
     Analyte,
+    AnyRecord,
+    Entry,
     Glucose,
     Instant,
     Original,
@@ -22,6 +25,7 @@ from clinical.records import (
     Status,
     decode,
     encode,
+    kind_of,
 )
 from engine.config.names import hint
 from engine.contracts.journal import Queries
@@ -53,7 +57,7 @@ _KEYS: Final = frozenset(
 
 
 class GlucoseWords:
-    """`engine.testing.channel_tests.vocabulary.Vocabulary` for glucose readings."""
+    """`engine.testing.channel_tests.vocabulary.Vocabulary` for records; given ones are glucose readings."""
 
     def compose(self, readings: Sequence[Mapping[str, Any]], at: datetime) -> bytes:
         return encode([_record(number, words, at) for number, words in enumerate(readings)])
@@ -68,27 +72,50 @@ class GlucoseWords:
         return [_stored(row) for row in await queries.all(select(reading).order_by(reading.c.effective))]
 
 
-def words_of(record: Glucose) -> Mapping[str, str]:
-    """One reading, flat. `code` is the one that it came with, else LOINC's."""
-    quantity, device = record.value, record.device
+def words_of(record: AnyRecord) -> Mapping[str, str]:
+    """One record, flat. `code` is the one that it came with, else for a glucose reading LOINC's."""
     words = {
         "from": record.source.road.value,
         "patient": record.patient.id or record.patient.value,
         "system": record.patient.system,
-        "analyte": record.analyte.value,
-        "code": record.original.code or loinc_for(record.analyte, quantity.unit)[0],
-        "value": units.text_of(quantity.steps, quantity.unit),
-        "unit": quantity.unit,
+        "code": record.original.code,
+        **(_reading_words(record) if isinstance(record, Glucose) else _other_words(record)),
         "effective_time": _time(record.effective.millis),
         "status": record.status.value,
         "source_id": record.source.value,
         "version": record.source.version,
         "reading_id": record.reading_id,
-        "trend": record.trend,
-        "detection": record.detection and record.detection.value,
-        "device": device.model if device else None,
+        "device": record.device.model if record.device else None,
     }
     return {name: value for name, value in words.items() if value is not None}
+
+
+def _reading_words(record: Glucose) -> Mapping[str, str | None]:
+    return {
+        "analyte": record.analyte.value,
+        "code": record.original.code or loinc_for(record.analyte, record.value.unit)[0],
+        "value": units.text_of(record.value.steps, record.value.unit),
+        "unit": record.value.unit,
+        "trend": record.trend,
+        "detection": record.detection and record.detection.value,
+    }
+
+
+def _other_words(record: AnyRecord) -> Mapping[str, str | None]:
+    """What any other kind of record holds beside what every record says, each field under its own name."""
+    common = {field.name for field in msgspec.structs.fields(Entry)}
+    own = {f.name: getattr(record, f.name) for f in msgspec.structs.fields(record) if f.name not in common}
+    return {"record": kind_of(record), **{name: _word(value) for name, value in own.items() if value is not None}}
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, Quantity):
+        return f"{units.text_of(value.steps, value.unit)} {value.unit}"
+    if isinstance(value, Instant):
+        return _time(value.millis)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 def _stored(row: Any) -> Mapping[str, str]:

@@ -85,6 +85,13 @@ class ChannelKeys(Document):
     holds_up_to: int = Field(
         1000, ge=1, description="Messages on their way into the journal at once; then senders wait"
     )
+    wait_for_order: Duration = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="Each message waits so long for earlier ones of the same patient, and goes after them",
+        examples=["30s"],
+    )
 
 
 class ChannelSource(Document):

@@ -201,6 +201,7 @@ def _plan(draft: Draft, feeds: tuple[str, ...], version: str) -> ChannelPlan:
         retry=keys.retry.policy(),
         when_it_fails=keys.when_it_fails,
         holds_up_to=keys.holds_up_to,
+        order_wait_seconds=keys.wait_for_order,
         version=version,
     )
 

@@ -55,6 +55,8 @@ _ALIASES: Final[dict[str, str]] = {
     "dead_letter": "when_it_fails hold",
     "queue_size": "holds_up_to",
     "buffer": "holds_up_to",
+    "wait": "wait_for_order",
+    "order_wait": "wait_for_order",
     "max_queue": "holds_up_to",
     # around a destination
     "retries": "retry attempts",

@@ -65,6 +65,8 @@ class ChannelPlan:
     """`hold`, `review` or `skip`: where a message goes that a step refuses."""
     holds_up_to: int = 1000
     """Arrivals that may be on their way into the journal at once (back-pressure)."""
+    order_wait_seconds: float = 0.0
+    """How long a message waits for others of its order key that come before it (`runtime.waiting`)."""
     version: str = ""
     """Twelve hex digits over the channel's text and all it refers to."""
 

@@ -11,6 +11,10 @@ from msgspec.structs import replace
 from engine.model.ids import new_id
 from engine.model.value import Value
 
+ORDER_AT = "order_at"
+"""Meta by which messages of one order key are put in order where a channel waits for that (`wait_for_order`): text that
+sorts, such as digits of one length."""
+
 
 class Shape(StrEnum):
     """The named type of a body. Plugins declare what they accept and emit, so that routes are type-checked."""

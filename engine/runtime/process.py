@@ -3,13 +3,15 @@
     ticket ─► load ─ filter ─► transform steps ─► stateful steps ─► outcome, keys, children, deliveries (commit)
            ─► tickets for what comes next ─► acknowledge the lease
 
-One ticket at a time, in the order of the queue, so that what belongs together stays in order. The lease is
-acknowledged only after the commit (law 2); a step that cannot go on now is tried again in place.
+One ticket at a time, in the order of the queue, so that what belongs together stays in order; with `wait_for_order`
+messages wait for earlier ones first (`runtime.waiting`). The lease is acknowledged only after the commit (law 2); a
+step that cannot go on now is tried again in place.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from engine.brokers.naming import process_queue
 from engine.config.plan import ChannelPlan
@@ -21,8 +23,11 @@ from engine.model.message import Message
 from engine.model.retry import RetryPolicy
 from engine.runtime import decide
 from engine.runtime.tools import Tools
+from engine.runtime.waiting import Stay, WaitingRoom, batches
 
 _PREFETCH = 4
+_ROOM = 2000  # tickets in hand where messages wait for others
+_AT_ONCE = 64
 _TRIES = 3  # of a step that failed in a way we do not know
 _AWAY = RetryPolicy(first_wait_seconds=0.5, longest_wait_seconds=30.0)
 
@@ -38,22 +43,68 @@ class Process:
 
     async def run(self) -> None:
         """Raises NeedsOperator when a step asks for a person: the channel is paused then."""
-        leases = self._tools.broker.consume(process_queue(self._plan.name), _PREFETCH)
+        wait = self._plan.order_wait_seconds
+        leases = self._tools.broker.consume(process_queue(self._plan.name), _ROOM if wait else _PREFETCH)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
+            if wait:
+                await self._by_way_of(WaitingRoom(wait, _ROOM - _PREFETCH), stream)
+                return
             async for lease in stream:
-                await self._until_done(lease)
+                await self._until_done(lambda at=lease: self._work(at))  # type: ignore[misc]
 
     async def idle(self) -> None:
         """Return between two tickets, or while one waits to be tried again, and keep the next from being worked on: a
         moment at which to cancel `run`."""
         await self._at_work.acquire()
 
-    async def _until_done(self, lease: Lease) -> None:
+    async def _by_way_of(self, room: WaitingRoom, stream: AsyncIterator[Lease]) -> None:
+        """As they leave the room instead of as they come."""
+        coming: asyncio.Future[Lease | None] = asyncio.ensure_future(anext(stream, None))
+        timer: asyncio.Future[None] | None = None
+        try:
+            while True:
+                for some in batches(room.take(self._tools.clock.now()), _AT_ONCE):
+                    await self._until_done(lambda at=some: self._work_off(at))  # type: ignore[misc]
+                seconds = room.seconds_to_wait(self._tools.clock.now())
+                timer = None if seconds is None else asyncio.ensure_future(self._tools.clock.sleep(seconds))
+                for_these: list[asyncio.Future[Any]] = [coming] if timer is None else [coming, timer]
+                await asyncio.wait(for_these, return_when=asyncio.FIRST_COMPLETED)
+                if timer is not None:
+                    timer.cancel()
+                if coming.done():
+                    lease = coming.result()
+                    if lease is None:
+                        return
+                    await self._seat(lease, room)
+                    coming = asyncio.ensure_future(anext(stream, None))
+        finally:
+            for waiting in (coming, timer):
+                if waiting is not None:
+                    waiting.cancel()
+
+    async def _seat(self, lease: Lease, room: WaitingRoom) -> None:
+        messages = await self._tools.journal.queries.pending(lease.ticket.ids)
+        if not messages:
+            await lease.ack()
+        stay, now = Stay(lease, len(messages)), self._tools.clock.now()
+        for message in messages:
+            room.enter(message, stay, now)
+
+    async def _work_off(self, leaving: Sequence[tuple[Message, Stay]]) -> None:
+        """In the order in which they leave; what has been dealt with meanwhile is not looked at again."""
+        place = {message.id: number for number, (message, _) in enumerate(leaving)}
+        pending = await self._tools.journal.queries.pending(list(place))
+        if pending:
+            await self._work_on(sorted(pending, key=lambda message: place[message.id]))
+        for _, stay in leaving:
+            await stay.leave()
+
+    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
         attempt = 1
         while True:
             try:
                 async with self._at_work:
-                    await self._work(lease)
+                    await work()
             except (Unavailable, Throttled) as error:
                 wait = _AWAY.wait_after(min(attempt, 9), self._tools.random()) or 30.0
                 if isinstance(error, Throttled):
@@ -69,10 +120,13 @@ class Process:
     async def _work(self, lease: Lease) -> None:
         messages = await self._tools.journal.queries.pending(lease.ticket.ids)
         if messages:
-            outcomes, committed = await self._commit(messages)
-            self._count(outcomes, committed)
-            await self._tools.hand_on(decide.ids_by_queue(outcomes, committed))
+            await self._work_on(messages)
         await lease.ack()
+
+    async def _work_on(self, messages: Sequence[Message]) -> None:
+        outcomes, committed = await self._commit(messages)
+        self._count(outcomes, committed)
+        await self._tools.hand_on(decide.ids_by_queue(outcomes, committed))
 
     async def _commit(self, messages: Sequence[Message]) -> tuple[Sequence[ProcessOutcome], Sequence[str]]:
         writer = self._tools.journal.writer

@@ -1,7 +1,7 @@
 """Parts for tests of the data path: a source fed by hand, a destination that answers by script, small channels."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from engine.config.plan import Bound, ChannelPlan, DestinationPlan
@@ -23,11 +23,23 @@ class HandSource:
         self._open = False
         self.taken = 0
 
-    async def give(self, body: bytes, *, source_key: str | None = None, order_key: str | None = None) -> Verdict:
-        return await self.offer(body, source_key=source_key, order_key=order_key)
+    async def give(
+        self,
+        body: bytes,
+        *,
+        source_key: str | None = None,
+        order_key: str | None = None,
+        meta: Mapping[str, str] | None = None,
+    ) -> Verdict:
+        return await self.offer(body, source_key=source_key, order_key=order_key, meta=meta)
 
     def offer(
-        self, body: bytes, *, source_key: str | None = None, order_key: str | None = None
+        self,
+        body: bytes,
+        *,
+        source_key: str | None = None,
+        order_key: str | None = None,
+        meta: Mapping[str, str] | None = None,
     ) -> "asyncio.Future[Verdict]":
         """Hand in without waiting; the future is the verdict."""
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
@@ -35,7 +47,7 @@ class HandSource:
         async def settle(given: Verdict) -> None:
             verdict.set_result(given)
 
-        self._arrivals.put_nowait(Arrival(body, Shape.BYTES, settle, source_key=source_key, order_key=order_key))
+        self._arrivals.put_nowait(Arrival(body, Shape.BYTES, settle, meta or {}, source_key, order_key))
         return verdict
 
     async def deliveries(self) -> AsyncIterator[Arrival]:
@@ -124,6 +136,7 @@ def a_channel(
     shape: Shape = Shape.BYTES,
     when_it_fails: str = "hold",
     holds_up_to: int = 1000,
+    order_wait_seconds: float = 0.0,
 ) -> ChannelPlan:
     """A channel plan around ready instances."""
 
@@ -142,4 +155,5 @@ def a_channel(
         feeds=tuple(feeds),
         when_it_fails=when_it_fails,
         holds_up_to=holds_up_to,
+        order_wait_seconds=order_wait_seconds,
     )

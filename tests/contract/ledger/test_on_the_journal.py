@@ -14,7 +14,7 @@ from engine.journal.sqlite import SqliteJournal
 from engine.model.message import Message, Shape
 from engine.testing.builders import a_message
 from ledger import queries
-from ledger.rules import TOLERANCE
+from ledger.rules import Rules
 from tests.unit.ledger.support import MemoryLedger, a_reading, drops, passed_on
 from transformers.reconcile import ReconcileSettings, reconcile
 
@@ -112,7 +112,7 @@ async def test_a_replay_plan_is_looked_up_by_the_key_of_the_reading(journal: Sql
 
     async with journal.reader.connect() as connection:
         await connection.run_sync(lambda sync: event.listen(sync, "before_cursor_execute", remember))
-        await queries.swallowed(connection, "default", [a_reading(182)], TOLERANCE)
+        await queries.swallowed(connection, "default", [a_reading(182)], Rules())
         statement, parameters = asked[-1]
         rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         assert "reading_source_same" in "\n".join(str(tuple(row)) for row in rows)

@@ -12,7 +12,7 @@ from clinical.records import Analyte, Glucose, Road, Status, encode
 from engine.model.message import Message, Shape
 from engine.testing.builders import a_message
 from ledger import queries
-from ledger.rules import TOLERANCE
+from ledger.rules import Rules
 from ledger.tables import metadata
 from tests.builders import TEN_OCLOCK_MILLIS
 from tests.unit.ledger.support import a_reading, passed_on
@@ -130,7 +130,7 @@ async def test_a_replay_plan_counts_what_would_be_swallowed(connection: AsyncCon
         a_reading(250, seconds=300),
         a_reading(190, seconds=900),
     ]
-    assert await queries.swallowed(connection, "default", plan, TOLERANCE) == 2
+    assert await queries.swallowed(connection, "default", plan, Rules()) == 2
 
 
 async def test_views_do_not_show_the_patient_in_their_repr(connection: AsyncConnection) -> None:

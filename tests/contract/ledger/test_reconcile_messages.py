@@ -10,6 +10,7 @@ from engine.model.errors import InvalidMessage
 from engine.model.message import Shape
 from engine.testing.builders import a_message
 from ledger.tables import reading_source
+from tests.builders import glucose_of
 from tests.unit.ledger.support import MemoryLedger, a_reading, asides, drops, passed_on
 from transformers.reconcile import ReconcileSettings
 
@@ -34,7 +35,7 @@ def test_the_sources_name_message_and_origin() -> None:
         ledger.take(message)
         row = ledger.connection.execute(select(reading_source)).one()
         assert (row.message_id, row.position, row.origin_id) == (message.id, 0, "0198-origin")
-        assert decode(b'{"records":[' + row.record + b"]}")[0].value.steps == 182
+        assert glucose_of(decode(b'{"records":[' + row.record + b"]}")[0]).value.steps == 182
 
 
 def test_a_body_that_is_no_set_of_records_is_refused() -> None:

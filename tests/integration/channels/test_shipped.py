@@ -11,7 +11,26 @@ from engine.testing.channel_tests.files import Case
 from engine.testing.channel_tests.runner import Result, read_tests, run_all
 from tests.integration.channels.shipped import ROOT, configuration
 
-COUNTS = {"clarity-csv-in": 6, "dexcom-in": 6, "fhir-out": 9, "oru-out": 8, "reconcile": 9, "stm-oru-in": 14}
+COUNTS = {
+    "apple-health-in": 4,
+    "clarity-csv-in": 6,
+    "dexcom-events-in": 3,
+    "dexcom-in": 6,
+    "dexcom-share-in": 2,
+    "fhir-out": 9,
+    "fitbit-files-in": 3,
+    "fitbit-in": 3,
+    "health-auto-export-in": 3,
+    "health-connect-in": 3,
+    "mapped-csv-in": 3,
+    "nightscout-in": 5,
+    "nightscout-site-in": 3,
+    "open-mhealth-in": 3,
+    "oru-out": 8,
+    "reconcile": 9,
+    "stm-oru-in": 14,
+    "tidepool-in": 4,
+}
 REGISTRY = discover()
 CONFIGURATION = configuration(REGISTRY)
 READ = read_tests(CONFIGURATION, REGISTRY, GlucoseWords())

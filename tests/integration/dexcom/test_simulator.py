@@ -7,11 +7,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from clinical.records import Detection, Record, decode
+from clinical.records import Detection, Glucose, decode
 from engine import sdk
 from engine.testing.builders import a_message
 from simulators.dexcom import EGVS_PATH, TOKEN_PATH, DexcomCloud
 from simulators.series import HIGH, LOW, Point, glucose_series
+from tests.builders import glucoses
 from tests.integration.dexcom.harness import DAY, HOUR, MINUTE, NOW, Place, readings
 from transformers.dexcom_egvs_to_records import dexcom_egvs_to_records
 
@@ -109,12 +110,12 @@ async def test_a_series_goes_through_cloud_source_and_step_without_loss(place: P
     async with place.running() as running:
         await running.pause()
         await running.after(300)
-    records: list[Record] = []
+    records: list[Glucose] = []
     for arrival in running.arrivals:
         message = a_message(arrival.body, arrival.shape, meta=arrival.meta, received_at=NOW)
         output = dexcom_egvs_to_records(message, sdk.NoSettings())
         assert isinstance(output, list)
-        records += decode(output[0].body)
+        records += glucoses(decode(output[0].body))
         assert len(output) == 1
     told = {record.effective.millis: record for record in records}
     assert sorted(told) == [int(point.instant.timestamp() * 1000) for point in points]

@@ -80,7 +80,7 @@ CHANNEL = {
         "when_it_fails: hold",
         "qwertz: 1",
         [
-            "14:1 E201 qwertz: unknown key; there are: channel, description, destinations, enabled, filter, holds_up_to, owner, retry, site, source, tenant, transform, when_it_fails"
+            "14:1 E201 qwertz: unknown key; there are: channel, description, destinations, enabled, filter, holds_up_to, owner, retry, site, source, tenant, transform, wait_for_order, when_it_fails"
         ],
     ),
     "a limit of nothing": (

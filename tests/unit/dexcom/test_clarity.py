@@ -11,6 +11,7 @@ from clinical.records import Detection, Device, Instant, Original, PatientRef, Q
 from clinical.units import MG_DL, MMOL_L
 from clinical.vendors.clarity import preamble_identifier, read_clarity
 from clinical.vendors.parsing import Parsed, Unreadable
+from tests.builders import glucose_of, glucoses
 from tests.unit.dexcom.clarity_files import COLUMNS, FIRST_LINE, PREAMBLE, a_file, an_egv
 
 PATIENT = PatientRef(system="stm", value="P-1")
@@ -36,12 +37,12 @@ def values(parsed: Parsed) -> list[str | None]:
 def test_the_real_g6_file_with_the_doubly_encoded_byte_order_mark(sample: Callable[[str], bytes]) -> None:
     parsed = read(sample("clarity_g6_mgdl_synthetic_lowvalues_badbom.csv"))
     assert (len(parsed.records), len(parsed.problems), parsed.skipped) == (3922, 0, 57)
-    first, last = parsed.records[0], parsed.records[-1]
+    first, *_, last = readings = glucoses(parsed.records)
     assert (first.original.time, first.value) == ("1961-04-12 00:56:47", Quantity(steps=144, unit=MG_DL))
     assert (last.original.time, last.value) == ("1961-04-25 18:52:23", Quantity(steps=101, unit=MG_DL))
     assert first.source == SourceId(road=Road.CSV, system="clarity", value="HBRPOI|4240874")
     assert first.device == Device(vendor="Dexcom", model="Dexcom G6", generation="g6", serial="HBRPOI")
-    low = [record for record in parsed.records if record.detection]
+    low = [record for record in readings if record.detection]
     assert [record.original.time for record in low] == [
         "1961-04-17 04:17:00",
         "1961-04-17 18:57:02",
@@ -99,12 +100,13 @@ def test_translated_headers_and_events_are_known_by_their_place() -> None:
         an_egv("2026-03-01T10:10:00", "High"),
     ]
     parsed = read(a_file(rows, columns=columns, delimiter=";"))
-    assert [(record.value.steps, record.detection) for record in parsed.records] == [
+    readings = glucoses(parsed.records)
+    assert [(record.value.steps, record.detection) for record in readings] == [
         (56, None),
         (22, Detection.BELOW),
         (222, Detection.ABOVE),
     ]
-    assert {record.value.unit for record in parsed.records} == {MMOL_L}
+    assert {record.value.unit for record in readings} == {MMOL_L}
     assert parsed.records[0].original.value == "5,6"
 
 
@@ -164,7 +166,7 @@ def test_problems_hold_the_identifier_only_on_request() -> None:
 
 
 def test_a_reading_keeps_what_was_written_beside_what_was_made_of_it() -> None:
-    record = read(a_file(THREE), version="v1").records[0]
+    record = glucose_of(read(a_file(THREE), version="v1").records[0])
     assert record.value == Quantity(steps=101, unit=MG_DL)
     assert record.original == Original(value="101", unit="mg/dL", time="2026-03-01T10:00:00")
     assert record.effective == Instant(

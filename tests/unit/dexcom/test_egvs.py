@@ -11,6 +11,7 @@ from clinical.records import Analyte, Detection, Device, Instant, Original, Pati
 from clinical.units import MG_DL, MMOL_L
 from clinical.vendors.dexcom import newest_system_time, open_egvs, read_egvs
 from clinical.vendors.parsing import Parsed, Unreadable
+from tests.builders import glucoses
 
 PATIENT = PatientRef(system="stm", value="P-1")
 
@@ -49,7 +50,7 @@ def read(body: bytes, **details: Any) -> Parsed:
 def test_reads_the_example_of_the_documentation(sample: Callable[[str], bytes]) -> None:
     parsed = read(sample("dexcom_v3_egvs_doc_example.json"), version="2026-11-20T10:15:00.000000Z")
     assert not parsed.problems
-    (record,) = parsed.records
+    (record,) = glucoses(parsed.records)
     assert record.value == Quantity(steps=101, unit=MG_DL)
     assert record.analyte is Analyte.INTERSTITIAL_GLUCOSE
     assert record.status is Status.FINAL
@@ -74,7 +75,7 @@ def test_reads_the_example_of_the_documentation(sample: Callable[[str], bytes]) 
 
 
 def test_reads_the_example_of_version_2(sample: Callable[[str], bytes]) -> None:
-    (record,) = read(sample("dexcom_v2_egvs_doc_example.json")).records
+    (record,) = glucoses(read(sample("dexcom_v2_egvs_doc_example.json")).records)
     assert (record.value, record.trend) == (Quantity(steps=122, unit=MG_DL), "flat")
     assert record.effective.millis == 1566656122000
 
@@ -147,14 +148,14 @@ def test_an_offset_that_is_written_wins_over_the_difference() -> None:
 def test_values_beyond_the_range_keep_the_limit_and_a_mark(
     changes: dict[str, Any], steps: int, detection: Detection, original: str | None
 ) -> None:
-    (record,) = read(a_body(an_egv(**changes))).records
+    (record,) = glucoses(read(a_body(an_egv(**changes))).records)
     assert (record.value, record.detection) == (Quantity(steps=steps, unit=MG_DL), detection)
     assert record.original.value == original
 
 
 def test_each_record_has_its_own_unit() -> None:
     body = a_body(an_egv(0, value=5.6, unit="mmol/L"), an_egv(1)).replace(b"5.6", b"5.60")
-    first, second = read(body).records
+    first, second = glucoses(read(body).records)
     assert (first.value, first.original.value) == (Quantity(steps=56, unit=MMOL_L), "5.60")
     assert second.value == Quantity(steps=102, unit=MG_DL)
 

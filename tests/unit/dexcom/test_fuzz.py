@@ -11,6 +11,7 @@ from clinical.records import PatientRef
 from clinical.vendors.clarity import read_clarity
 from clinical.vendors.dexcom import open_egvs, read_egvs
 from clinical.vendors.parsing import Parsed, Unreadable
+from tests.builders import glucoses
 from tests.unit.dexcom.clarity_files import a_file, an_egv
 from tests.unit.dexcom.test_egvs import an_egv as an_api_egv
 
@@ -32,7 +33,7 @@ fields = st.sampled_from(sorted(an_api_egv()))
 
 def allowed(parsed: Parsed, rows: int) -> None:
     assert len(parsed.records) + len(parsed.problems) == rows
-    for record in parsed.records:
+    for record in glucoses(parsed.records):
         low, high = (40, 400) if record.value.unit == "mg/dL" else (22, 222)
         assert low <= record.value.steps <= high
     for problem in parsed.problems:

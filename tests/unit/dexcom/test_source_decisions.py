@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.dexcom.accounts import back_off
+from connectors.cloud.accounts import back_off
+from connectors.cloud.windows import Reach, Window, from_text, moved, next_window, to_text
 from connectors.dexcom.settings import DexcomSettings
-from connectors.dexcom.windows import Reach, Window, from_text, moved, next_window, to_text
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -11,6 +11,7 @@ from sqlalchemy.pool import StaticPool
 from clinical import units
 from clinical.records import (
     Analyte,
+    AnyRecord,
     Detection,
     Glucose,
     Original,
@@ -26,7 +27,7 @@ from engine.model.message import Message, Shape
 from engine.model.outcome import Aside, Drop, StepOutput
 from engine.testing.builders import a_message
 from ledger.tables import metadata, reading, reading_source
-from tests.builders import a_glucose, ten_oclock
+from tests.builders import a_glucose, glucoses, ten_oclock
 from transformers.reconcile import ReconcileSettings, reconcile
 
 
@@ -102,7 +103,7 @@ class MemoryLedger:
         self.connection.commit()
         return list(result)
 
-    def receive(self, *records: Glucose, **message: Any) -> Sequence[StepOutput]:
+    def receive(self, *records: AnyRecord, **message: Any) -> Sequence[StepOutput]:
         """Records as a message of their own."""
         return self.take(a_message(encode(records), Shape.RECORDS, **message))
 
@@ -133,6 +134,11 @@ class MemoryLedger:
 
 def passed_on(outputs: Iterable[StepOutput]) -> list[Glucose]:
     """All readings in the messages among the outputs."""
+    return glucoses(records_on(outputs))
+
+
+def records_on(outputs: Iterable[StepOutput]) -> list[AnyRecord]:
+    """All records, of whatever kind, in the messages among the outputs."""
     return [record for output in outputs if isinstance(output, Message) for record in decode(output.body)]
 
 

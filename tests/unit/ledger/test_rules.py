@@ -6,8 +6,9 @@ from msgspec.structs import replace
 from clinical import units
 from clinical.records import Detection, Road, Status
 from ledger import rules as reconciliation
-from ledger.claims import Claim, Standing, Tolerance, agree, claim_of, difference, gap, newer, same_value, says_the_same
+from ledger.claims import Claim, Standing, agree, claim_of, difference, gap, newer, same_value, says_the_same
 from ledger.rules import Fate, Reading, Rules, decide, truth
+from ledger.subjects import Tolerance
 from tests.unit.ledger.support import a_reading
 
 RULES = Rules()

@@ -5,6 +5,7 @@ from typing import Any
 from clinical.records import Glucose, decode
 from engine import sdk
 from engine.testing.builders import a_message
+from tests.builders import glucoses
 from transformers.oru_to_records import OruToRecordsSettings, oru_to_records
 
 TABLE = {"GLU": {"code": "GLU", "analyte": "capillary-glucose", "name": "POC"}}
@@ -18,7 +19,7 @@ def run(raw: bytes, **settings: Any) -> list[sdk.StepOutput]:
 
 
 def readings(outputs: list[sdk.StepOutput]) -> list[Glucose]:
-    return [record for output in outputs if isinstance(output, sdk.Message) for record in decode(output.body)]
+    return [record for output in outputs if isinstance(output, sdk.Message) for record in glucoses(decode(output.body))]
 
 
 def asides(outputs: list[sdk.StepOutput]) -> list[tuple[str | None, str]]:

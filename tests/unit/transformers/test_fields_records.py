@@ -6,7 +6,7 @@ from clinical.records import (
 )
 from engine import sdk
 from engine.testing.builders import a_message
-from tests.builders import a_glucose
+from tests.builders import a_bolus, a_glucose
 from transformers.fields_records import RecordFields
 
 
@@ -26,6 +26,14 @@ def test_a_field_at_its_default_counts_as_written() -> None:
 
 def test_a_good_path_passes_the_check() -> None:
     assert RecordFields().check("records[].status") is None
+
+
+def test_fields_of_every_kind_of_record_can_be_asked_for() -> None:
+    for path in ("record", "delivered.unit", "kind", "systolic.steps", "event", "until.millis", "text", "analyte"):
+        assert RecordFields().check(f"records[].{path}") is None
+    mixed = a_message(encode([a_bolus("4.2"), a_glucose()]), sdk.Shape.RECORDS)
+    assert RecordFields().values(mixed, "records[].delivered.steps") == ["4200"]
+    assert RecordFields().values(mixed, "records[].record") == ["insulin-dose", "glucose"]
 
 
 def test_a_path_that_leads_nowhere_is_told_what_there_is() -> None:

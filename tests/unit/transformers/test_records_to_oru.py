@@ -22,7 +22,7 @@ from clinical.records import (
 )
 from engine import sdk
 from engine.testing.builders import STANDS_AT, a_message
-from tests.builders import a_glucose, ten_oclock
+from tests.builders import a_glucose, glucoses, ten_oclock
 from transformers.oru_to_records import OruToRecordsSettings, oru_to_records
 from transformers.records_to_oru import RecordsToOruSettings, records_to_oru
 from transformers.validate_hl7 import ValidateHl7Settings, validate_hl7
@@ -191,7 +191,7 @@ def test_what_is_written_is_read_back_as_the_same_readings() -> None:
     ]
     (output,) = outputs(*records)
     (back,) = oru_to_records(output, OruToRecordsSettings(timezone="UTC"))
-    found = {(r.analyte, r.value, r.effective.millis, r.status, r.device) for r in decode(back.body)}
+    found = {(r.analyte, r.value, r.effective.millis, r.status, r.device) for r in glucoses(decode(back.body))}
     assert found == {(r.analyte, r.value, r.effective.millis, r.status, r.device) for r in records}
 
 

@@ -1,19 +1,45 @@
 """One account on its round: what it is asked for next, when, and what its answer changes."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from clinical.records import PatientRef, order_key
-from clinical.vendors.dexcom import newest_system_time, open_egvs
 from clinical.vendors.parsing import Unreadable
-from connectors.dexcom import windows
-from connectors.dexcom.settings import AccountSettings
-from connectors.dexcom.tokens import TokenKeeper
-from connectors.dexcom.wire import Wire
+from connectors.cloud import windows
+from connectors.cloud.tokens import Keeper
 from engine import sdk
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 5.0, 600.0
+
+
+class Look(NamedTuple):
+    """What an answer holds: the latest time in it (aware, UTC), and whether it has anything at all."""
+
+    newest: datetime | None
+    something: bool
+
+
+class Person(Protocol):
+    """Whose account it is: what settings say as `patient`."""
+
+    @property
+    def system(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What an account is asked for. `ask` takes an access token and a window and gives the body of an answer 200;
+    `look` raises Unreadable for a body that is something else. `cursor` names how far it has been read."""
+
+    service: str
+    cursor: str
+    ask: Callable[[str, windows.Window], Awaitable[bytes]]
+    look: Callable[[bytes], Look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +58,25 @@ class Account:
 
     def __init__(
         self,
-        settings: AccountSettings,
-        keeper: TokenKeeper,
-        wire: Wire,
+        name: str,
+        patient: Person,
+        keeper: Keeper,
+        feed: Feed,
         reach: windows.Reach,
         context: sdk.PluginContext,
     ) -> None:
-        self.name = settings.name
-        self.patient = settings.patient
+        self.name = name
+        self.patient = patient
         self.keeper = keeper
         self.due = 0.0
         self.failures = 0
         self.caught_up = True
         self.held: sdk.EngineError | None = None
-        self._wire = wire
+        self._feed = feed
         self._reach = reach
         self._clock = context.clock
         self._cursors = context.cursors
-        self._cursor_name = f"egvs:{settings.name}"
+        self._cursor_name = feed.cursor
         self._seen: str | None = None
         self._rubbish_stored = False
 
@@ -95,14 +122,14 @@ class Account:
     async def _ask(self, window: windows.Window) -> bytes:
         """An access token that is not accepted is renewed once."""
         try:
-            return await self._wire.egvs(await self.keeper.access(), window)
+            return await self._feed.ask(await self.keeper.access(), window)
         except sdk.NotPermitted:
             self.keeper.forget()
         try:
-            return await self._wire.egvs(await self.keeper.access(), window)
+            return await self._feed.ask(await self.keeper.access(), window)
         except sdk.NotPermitted:
             self.keeper.forget()
-            text = "Dexcom does not accept a fresh access token: the person must consent again"
+            text = f"{self._feed.service} does not accept a fresh access token: the person must consent again"
             raise sdk.Refused(text, code="consent-ended") from None
 
     async def _judge(
@@ -110,22 +137,24 @@ class Account:
     ) -> Fetched | None:
         digest = hashlib.sha256(body).hexdigest()[:32]
         try:
-            egvs = open_egvs(body)
+            look = self._feed.look(body)
         except Unreadable as unreadable:
             return self._rubbish(unreadable, Fetched(body, digest, window, None, now))
         self._rubbish_stored = False
-        moved = windows.moved(cursor, window, newest_system_time(egvs), self._reach)
+        moved = windows.moved(cursor, window, look.newest, self._reach)
         fetched = Fetched(body, digest, window, moved, now)
-        if egvs.records and digest != self._seen:
+        if look.something and digest != self._seen:
             return fetched
         if moved != cursor:
             await self._cursors.put(self._cursor_name, windows.to_text(moved))
         return None
 
     def _rubbish(self, unreadable: Unreadable, fetched: Fetched) -> Fetched:
-        """An answer 200 that is no EGVs is stored once, to be held where people see it; the window is asked again."""
+        """An answer 200 that is something else is stored once, for people to see; the window is asked again."""
         if self._rubbish_stored:
-            raise sdk.Unavailable(f"Dexcom answered rubbish again: {unreadable.text}", code=unreadable.code)
+            raise sdk.Unavailable(
+                f"{self._feed.service} answered rubbish again: {unreadable.text}", code=unreadable.code
+            )
         return fetched
 
 

@@ -1,0 +1,1 @@
+"""`apple_health_reader`: exports of Apple Health of any size, as messages of a few thousand samples."""

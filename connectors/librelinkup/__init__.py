@@ -1,0 +1,1 @@
+"""`librelinkup`: readings of people who share them with a follower in LibreLinkUp."""

@@ -1,0 +1,1 @@
+"""`nightscout`: entries and treatments of Nightscout sites."""

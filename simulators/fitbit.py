@@ -1,0 +1,74 @@
+"""Fitbit's Web API and the Google Health API on one port: OAuth2 with rotating refresh tokens, days, and pages."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from simulators.cloud import Cloud, as_json
+
+
+class FitbitCloud(Cloud):
+    """One wearer of a watch. Heart rates by instant; the profile's zone is UTC. `page` is Google's page size."""
+
+    client = ("islet-client", "islet-secret")
+
+    def __init__(self, *args: Any, page: int = 2) -> None:
+        super().__init__(*args)
+        self.rates: dict[datetime, int] = {}
+        self.page = page
+        self.rotations = 0
+        self.revoked = False
+        self._expired = 0
+
+    @property
+    def refresh_token(self) -> str:
+        return f"refresh-{self.rotations}"
+
+    def expire_access_tokens(self) -> None:
+        self._expired = self.rotations
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.path in ("/oauth2/token", "/token"):
+            return self._token(request, dict(await request.post()))
+        number = request.headers.get("Authorization", "").removeprefix("Bearer access-")
+        if not number.isdecimal() or int(number) <= self._expired or self.revoked:
+            return as_json({"errors": [{"errorType": "expired_token"}], "success": False}, 401)
+        if request.path.startswith("/v4/users/me/dataTypes/"):
+            return self._google(request)
+        if "/activities/heart/date/" in request.path:
+            return self._day(request.path.split("/date/")[1][:10])
+        return as_json({"weight": []} if "weight" in request.path else {"activities-steps": []})
+
+    def _token(self, request: web.Request, form: dict[str, Any]) -> web.Response:
+        basic = "Basic " + base64.b64encode(":".join(self.client).encode()).decode()
+        in_form = (form.get("client_id"), form.get("client_secret")) == self.client
+        if not in_form and request.headers.get("Authorization") != basic:
+            return as_json({"error": "invalid_client"}, 401)
+        if form.get("refresh_token") != self.refresh_token or self.revoked:
+            return as_json({"error": "invalid_grant"}, 400)
+        self.rotations += 1
+        tokens = {"access_token": f"access-{self.rotations}", "refresh_token": self.refresh_token, "expires_in": 28800}
+        return as_json(tokens)
+
+    def _day(self, day: str) -> web.Response:
+        shown = sorted(at for at in self.rates if at.date().isoformat() == day and at <= self.now())
+        dataset = [{"time": f"{at:%H:%M:%S}", "value": self.rates[at]} for at in shown]
+        intraday = {"dataset": dataset, "datasetInterval": 1, "datasetType": "minute"}
+        return as_json({"activities-heart": [{"dateTime": day}], "activities-heart-intraday": intraday})
+
+    def _google(self, request: web.Request) -> web.Response:
+        if "heart-rate" not in request.path:
+            return as_json({})
+        start, end = request.query["filter"].split('"')[1::2]
+        shown = [at for at in sorted(self.rates) if start <= f"{at:%Y-%m-%dT%H:%M:%SZ}" < end and at <= self.now()]
+        first = int(request.query.get("pageToken", "0"))
+        points = [_point(at, self.rates[at]) for at in shown[first : first + self.page]]
+        more = {"nextPageToken": str(first + self.page)} if first + self.page < len(shown) else {}
+        return as_json({"dataPoints": points, **more})
+
+
+def _point(at: datetime, rate: int) -> dict[str, Any]:
+    time = {"physicalTime": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "utcOffset": "0s"}
+    return {"dataSource": {"platform": "FITBIT"}, "heartRate": {"sampleTime": time, "beatsPerMinute": str(rate)}}
