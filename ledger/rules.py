@@ -186,9 +186,15 @@ def decide(
         if current.standing is Standing.DISPUTED and sent_back_to == reading.id:
             return _from_review(new, reading, current, rules, verdict)
         return _repeated(new, reading, current)
-    if newer(new, current):
+    if newer(new, current) or _is_moved(new, current):
         return _newer_version(new, reading, current, near, rules)
     return _older_version(new, reading, current, rules)
+
+
+def _is_moved(new: Claim, current: Claim) -> bool:
+    """It was withdrawn from one patient and is said of another now (HL7 v2 OBX-11 `W`, then a result under the right
+    PID): no older version, even if it repeats the time of the first analysis."""
+    return current.withdrawn and not new.withdrawn and new.patient != current.patient
 
 
 def fate_by_rank(claim: Claim, after: Claim | None, rules: Rules) -> Fate:

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from clinical.fhir.errors import FhirError
+from clinical.fhir.form import PATIENT_SYSTEM, Form
+from clinical.fhir.frame import encode
 from clinical.fhir.identifiers import READING_SYSTEM, token
-from clinical.fhir.observation import PATIENT_SYSTEM, ObservationForm, encode, glucose_to_observation
-from clinical.records import AnyRecord, Glucose, Status, kind_of
+from clinical.fhir.resource import to_resource
+from clinical.records import AnyRecord, Status
 from clinical.records import encode as encode_records
 from engine import sdk
 from transformers.record_bodies import read_records
@@ -34,12 +36,18 @@ class RecordsToFhirSettings(sdk.Settings):
     category: Literal["laboratory", "vital-signs", "none"] = "laboratory"
     device: Literal["contained", "identifier", "none"] = "contained"
     profiles: bool = True
+    release: Literal["R4", "R5"] = "R4"
+    """The FHIR release that the server speaks; R4 is 4.0.1."""
+    provenance: Literal["contained", "none"] = "none"
+    """`contained`: who measured and sent it, inside the resource, for servers that take no Provenance."""
+    details: bool = False
+    """Carry what FHIR has no element for (original text, source, trend …) in an extension."""
     updates: frozenset[Status] = frozenset({Status.AMENDED, Status.CORRECTED, Status.ENTERED_IN_ERROR})
     """Records in these states change what the server has; all others are only created."""
 
     @cached_property
-    def form(self) -> ObservationForm:
-        return ObservationForm(
+    def form(self) -> Form:
+        return Form(
             identifier_system=self.identifier_system,
             subject=self.subject,
             patient_system=self.patient_system,
@@ -47,12 +55,16 @@ class RecordsToFhirSettings(sdk.Settings):
             category=None if self.category == "none" else self.category,
             device=None if self.device == "none" else self.device,
             profiles=self.profiles,
+            release=self.release,
+            provenance=None if self.provenance == "none" else self.provenance,
+            details=self.details,
         )
 
 
 @sdk.transformer("records_to_fhir", settings=RecordsToFhirSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.FHIR)
 def records_to_fhir(message: sdk.Message, settings: RecordsToFhirSettings) -> list[sdk.StepOutput]:
-    """Each record as one FHIR R4 resource in a message of its own.
+    """Each record as one FHIR resource in a message of its own: an Observation, or for insulin given a
+    MedicationAdministration.
 
     Meta: `resource_type`, `identifier` (`system|value`), `interaction` (`create` or `update`). The identifier is
     the order key too: versions of one reading stay in order, different readings do not wait for each other. A record
@@ -61,16 +73,9 @@ def records_to_fhir(message: sdk.Message, settings: RecordsToFhirSettings) -> li
     return [_output(message, record, number, settings) for number, record in enumerate(read_records(message.body))]
 
 
-def _resource(record: AnyRecord, form: ObservationForm) -> dict[str, Any]:
-    if isinstance(record, Glucose):
-        return glucose_to_observation(record, form)
-    text = f"glucose readings become resources, this is {kind_of(record)}; put select_records before this step"
-    raise FhirError(text, code="record-kind", path="record")
-
-
 def _output(message: sdk.Message, record: AnyRecord, number: int, settings: RecordsToFhirSettings) -> sdk.StepOutput:
     try:
-        resource = _resource(record, settings.form)
+        resource = to_resource(record, settings.form, message.received_at)
     except FhirError as error:
         path = f"records[{number}].{error.path}" if error.path else f"records[{number}]"
         wrong = sdk.InvalidMessage(error.text, code=error.code, path=path)

@@ -1,4 +1,4 @@
-"""Records to ORU^R01: one patient's readings as a hospital's interface engine takes them."""
+"""Records to ORU^R01: one patient's readings, doses, events and vital signs as an interface engine takes them."""
 
 import base64
 import hashlib
@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field
 
 from clinical.hl7v2 import Hl7Error
 from clinical.hl7v2.oru_out import OUR_NAMESPACE, OruForm, identifier, write_oru
-from clinical.records import AnyRecord, Glucose, encode, kind_of
+from clinical.hl7v2.oru_rows import rows_of
+from clinical.records import AnyRecord, encode
 from clinical.units import MG_DL, MMOL_L
 from engine import sdk
 from transformers.record_bodies import read_records
@@ -50,9 +51,9 @@ class RecordsToOruSettings(sdk.Settings):
     identifier_type: str = Field(default="MR", min_length=1)
     """PID-3.5, table 0203."""
     group: Literal["day", "reading"] = "day"
-    """An OBR for each analyte and day, or for each reading."""
+    """An OBR for each analyte or kind and day, or for each record."""
     at_most: int = Field(default=300, ge=1, le=10_000)
-    """OBX in one message."""
+    """Records in one message; most are one OBX, insulin and blood pressure are several."""
     entered_in_error: Literal["D", "W"] = "D"
     """OBX-11 of readings entered in error: delete, or wrong."""
 
@@ -77,18 +78,18 @@ class RecordsToOruSettings(sdk.Settings):
 
 @sdk.transformer("records_to_oru", settings=RecordsToOruSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.HL7V2)
 def records_to_oru(message: sdk.Message, settings: RecordsToOruSettings) -> Sequence[sdk.StepOutput]:
-    """The readings of a message as one ORU^R01, or several where there are more than `at_most`.
+    """The records of a message as one ORU^R01, or several where there are more than `at_most`.
 
     MSH-10 comes from the message's id and the number of the part, MSH-7 from when the message was received, so they
-    are the same on every retry. A record that is no glucose reading, or whose patient the receiver would not know, is
-    set aside as InvalidMessage.
+    are the same on every retry. A record that says nothing that could be written, or whose patient the receiver
+    would not know, is set aside as InvalidMessage.
     """
-    by_patient: dict[tuple[str, ...], list[Glucose]] = {}
+    by_patient: dict[tuple[str, ...], list[AnyRecord]] = {}
     outputs: list[sdk.StepOutput] = []
     for number, record in enumerate(read_records(message.body)):
         try:
-            reading = _writable(record)
-            by_patient.setdefault(identifier(record.patient, settings.form), []).append(reading)
+            rows_of(record, settings.form)
+            by_patient.setdefault(identifier(record.patient, settings.form), []).append(record)
         except Hl7Error as error:
             wrong = sdk.InvalidMessage(error.text, code=error.code, path=f"records[{number}].{error.path}")
             outputs.append(sdk.Aside(wrong, encode([record]), sdk.Shape.RECORDS))
@@ -101,14 +102,7 @@ def records_to_oru(message: sdk.Message, settings: RecordsToOruSettings) -> Sequ
     return outputs
 
 
-def _writable(record: AnyRecord) -> Glucose:
-    if isinstance(record, Glucose):
-        return record
-    text = f"an ORU^R01 carries glucose readings only, this is {kind_of(record)}; put select_records before this step"
-    raise Hl7Error(text, code="record-kind", path="record")
-
-
-def _parts(records: list[Glucose], at_most: int) -> list[list[Glucose]]:
+def _parts(records: list[AnyRecord], at_most: int) -> list[list[AnyRecord]]:
     """In the order of time, so that later parts hold later readings."""
     ordered = sorted(records, key=lambda record: record.effective.millis)
     return [ordered[start : start + at_most] for start in range(0, len(ordered), at_most)]

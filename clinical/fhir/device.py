@@ -1,10 +1,23 @@
-"""Devices as an Observation names them."""
+"""Devices as the resources that they made name them."""
 
-from typing import Any
+import re
+from functools import lru_cache
+from typing import Any, Literal
 
 from clinical.records import Device
 
 CONTAINED_ID = "device"
+Release = Literal["R4", "R5"]
+
+_GS1 = re.compile(r"\(01\)(\d{14})")
+_GS1_ISSUER = "http://hl7.org/fhir/NamingSystem/gs1-di"
+_HIBC = re.compile(r"\+([A-Z]\d{0,3}[A-Z0-9]{1,18})")
+_HIBC_ISSUER = "http://hl7.org/fhir/NamingSystem/hibcc"
+UDI_TYPE = {
+    "coding": [
+        {"system": "http://hl7.org/fhir/identifier-type", "code": "UDI", "display": "Universal Device Identifier"}
+    ]
+}
 
 
 def device_name(device: Device) -> str | None:
@@ -16,16 +29,23 @@ def device_name(device: Device) -> str | None:
     return " ".join(words) or None
 
 
-def device_resource(device: Device) -> dict[str, Any] | None:
-    """A Device to be contained in what it measured, or None if the source says nothing about it.
+@lru_cache(maxsize=1024)
+def device_resource(device: Device, release: Release = "R4") -> dict[str, Any] | None:
+    """A Device to be contained in what it measured, or None if the source says nothing about it. Read-only: shared.
 
-    Names and serial number stand where the CGM guide's Device profile wants them.
+    Names and serial number stand where the CGM guide's Device profile wants them. R5 wants a UDI's device identifier
+    and issuer apart: one that does not show them becomes an identifier there.
     """
     resource: dict[str, Any] = {"resourceType": "Device", "id": CONTAINED_ID}
-    if device.serial:
-        resource["identifier"] = [{"value": device.serial}]
+    identifiers: list[dict[str, Any]] = [{"value": device.serial}] if device.serial else []
     if device.udi:
-        resource["udiCarrier"] = [{"carrierHRF" if device.udi.startswith("(") else "deviceIdentifier": device.udi}]
+        carrier = _carrier(device.udi)
+        if release == "R4" or {"deviceIdentifier", "issuer"} <= carrier.keys():
+            resource["udiCarrier"] = [carrier]
+        else:
+            identifiers.append({"type": UDI_TYPE, "value": device.udi})
+    if identifiers:
+        resource["identifier"] = identifiers
     if device.vendor:
         resource["manufacturer"] = device.vendor
     if device.serial:
@@ -33,8 +53,17 @@ def device_resource(device: Device) -> dict[str, Any] | None:
     if model := device.model or device.generation:
         resource["modelNumber"] = model
     if name := device_name(device):
-        resource["deviceName"] = [{"name": name, "type": "user-friendly-name"}]
+        key, field = ("deviceName", "name") if release == "R4" else ("name", "value")
+        resource[key] = [{field: name, "type": "user-friendly-name"}]
     return resource if len(resource) > 2 else None
+
+
+def _carrier(udi: str) -> dict[str, str]:
+    """A UDI as its carrier shows it to people, with the part that names the kind of device (GS1, HIBC)."""
+    for shape, issuer in ((_GS1, _GS1_ISSUER), (_HIBC, _HIBC_ISSUER)):
+        if found := shape.match(udi):
+            return {"deviceIdentifier": found[1], "issuer": issuer, "carrierHRF": udi}
+    return {"carrierHRF" if udi.startswith("(") else "deviceIdentifier": udi}
 
 
 def device_reference(device: Device) -> dict[str, Any] | None:

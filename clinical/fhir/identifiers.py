@@ -4,13 +4,13 @@ import hashlib
 import json
 from urllib.parse import quote
 
-from clinical.records import Glucose
+from clinical.records import AnyRecord
 
 READING_SYSTEM = "urn:islet:reading"
 
 
-def reading_value(record: Glucose) -> str:
-    """The identifier's value: our id of the reconciled reading, else 32 hex digits over who the record is at its
+def reading_value(record: AnyRecord) -> str:
+    """The identifier's value: our id of the reconciled record, else 32 hex digits over who the record is at its
     source. The measured value, the time and the status are not in it, so a correction keeps it.
     """
     if record.reading_id is not None:

@@ -1,6 +1,7 @@
 """HL7 v2: a lazy reader and a writer over bytes, and acknowledgements. Pure; speaks to no network."""
 
-from clinical.hl7v2.ack import AckReply, ack, parse_ack
+from clinical.hl7v2.ack import AckReply, Outcome, ack, answer_code, parse_ack
+from clinical.hl7v2.batches import Batch, is_batch, unpack
 from clinical.hl7v2.charset import FALLBACK, known_charset
 from clinical.hl7v2.delimiters import NULL, Delimiters
 from clinical.hl7v2.errors import Hl7Error
@@ -13,17 +14,22 @@ __all__ = [
     "FALLBACK",
     "NULL",
     "AckReply",
+    "Batch",
     "Delimiters",
     "Header",
     "Hl7Error",
     "Message",
+    "Outcome",
     "Path",
     "Raw",
     "Segment",
     "ack",
+    "answer_code",
     "header",
+    "is_batch",
     "known_charset",
     "parse",
     "parse_ack",
     "parse_path",
+    "unpack",
 ]

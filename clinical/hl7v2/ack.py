@@ -1,12 +1,14 @@
-"""Acknowledgements in original mode: built for what came in, read from what came back.
+"""Acknowledgements: which one is wanted, built for what came in, read from what came back.
 
 HL7 v2.9.1 sections 2.9 and 2.10.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Final, Literal
 
 from clinical.hl7v2.charset import decode
 from clinical.hl7v2.delimiters import Delimiters
@@ -34,18 +36,43 @@ ERROR_CONDITIONS = {
 _LINE_END = re.compile("[\r\n]+")
 
 
+Outcome = Literal["A", "E", "R"]
+"""Taken; wrong in content; not acceptable or not possible now."""
+
+_CONDITIONS: Final[Mapping[str, str]] = {"AL": "AER", "NE": "", "ER": "ER", "SU": "A"}
+"""HL7 table 0155: at which outcomes an answer is wanted."""
+
+
+def answer_code(header: Header, outcome: Outcome, *, enhanced: bool) -> str | None:
+    """MSA-1 of the answer that the sender of this message wants on its connection; None for no answer.
+
+    Original mode: AA, AE or AR. Enhanced mode (HL7 v2.9.1 section 2.9.3) is switched on by AL, NE, ER or SU in MSH-15,
+    and by nothing else: some instruments write their own figures there. Then an accept answer (CA, CE, CR) goes out
+    where MSH-15 wants it, else an application answer (AA, AE, AR) where MSH-16 wants one; never both, since a second
+    answer on a connection is taken for the next message's.
+    """
+    accept = _CONDITIONS.get(header.accept_ack.strip().upper()) if enhanced else None
+    if accept is None:
+        return "A" + outcome
+    if outcome in accept:
+        return "C" + outcome
+    return "A" + outcome if outcome in _CONDITIONS.get(header.application_ack.strip().upper(), "") else None
+
+
 @dataclass(frozen=True, slots=True)
 class AckReply:
     """What a peer answered. `code` is MSA-1 in capitals; `control_id` is MSA-2 exactly as it came.
 
     `text` is what the peer says about it (ERR-8, ERR-7, MSA-3, in that order): it may hold anything, so it is never
-    logged. `error_codes` are those of table 0357 from ERR-3 (or ERR-1 of older versions).
+    logged. `error_codes` are those of ERR-3 (ERR-1 and MSA-6 of older versions) and then the application's own of
+    ERR-5. `severity` is the worst ERR-4: `F`, `E`, `W` or `I`, `""` where none is given.
     """
 
     code: str
     control_id: str = field(repr=False)
     text: str = field(default="", repr=False)
     error_codes: tuple[str, ...] = ()
+    severity: str = ""
 
 
 def ack(
@@ -93,11 +120,16 @@ def parse_ack(raw: bytes) -> AckReply:
         return delimiters.unescaped(value, charset.codec).strip()
 
     texts = [said(_at(fields, n)) for fields in errors for n in (8, 7)] + [said(_at(msa, 3))]
+    codes = [found for fields in errors for found in _error_codes(fields, delimiters)]
+    codes += [code for code in [_first(_at(msa, 6), delimiters)] if code != "0"]  # 0: message accepted
+    codes += [_first(_at(fields, 5), delimiters) for fields in errors]
+    severities = {_at(fields, 4).strip().upper() for fields in errors}
     return AckReply(
         code=_at(msa, 1).strip().upper(),
         control_id=_at(msa, 2),
         text="; ".join(dict.fromkeys(filter(None, texts))),
-        error_codes=tuple(dict.fromkeys(found for fields in errors for found in _error_codes(fields, delimiters))),
+        error_codes=tuple(dict.fromkeys(filter(None, codes))),
+        severity=next((known for known in "FEWI" if known in severities), ""),
     )
 
 
@@ -111,9 +143,14 @@ def _at(fields: list[str], n: int) -> str:
     return fields[n] if n < len(fields) else ""
 
 
+def _first(text: str, delimiters: Delimiters) -> str:
+    """The first component of a field."""
+    return text.split(delimiters.component)[0].strip()
+
+
 def _error_codes(fields: list[str], delimiters: Delimiters) -> list[str]:
     """ERR-3.1, else ERR-1.4.1 of every repetition (ELD, before v2.5)."""
-    if found := _at(fields, 3).split(delimiters.component)[0].strip():
+    if found := _first(_at(fields, 3), delimiters):
         return [found]
     codes = []
     for repetition in _at(fields, 1).split(delimiters.repetition or "\r"):

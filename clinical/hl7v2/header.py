@@ -87,7 +87,7 @@ def start_of(raw: bytes) -> int:
         start += 1
     if raw[start : start + 3] != b"MSH" or len(raw) < start + 5:
         if raw[start : start + 3] in (b"FHS", b"BHS"):
-            raise Hl7Error("this is a batch; send its messages one by one", raw[start : start + 3].decode(), "batch")
+            raise Hl7Error("this is a batch; take its messages out first", raw[start : start + 3].decode(), "batch")
         raise Hl7Error("no MSH segment; a message must start with the letters MSH and its separators", "MSH", "no-msh")
     return start
 

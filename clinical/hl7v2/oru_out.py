@@ -1,22 +1,19 @@
-"""Glucose records as ORU^R01, such that reading them again gives the same readings."""
+"""Records as ORU^R01, such that reading them again gives the same records."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Literal
-from zoneinfo import ZoneInfo
 
-from clinical.codes import loinc_for
 from clinical.hl7v2.compose import Field, segment
 from clinical.hl7v2.dtm import write_dtm
 from clinical.hl7v2.errors import Hl7Error
-from clinical.records import Detection, Device, Glucose, PatientRef, Quantity, Status
+from clinical.hl7v2.oru_form import OUR_NAMESPACE, OruForm
+from clinical.hl7v2.oru_rows import Row, rows_of
+from clinical.records import AnyRecord, Device, Glucose, PatientRef, Status, kind_of
 from clinical.time import moment
-from clinical.units import convert, text_of
 
-OUR_NAMESPACE = "ISLET"
+__all__ = ["OUR_NAMESPACE", "OruForm", "identifier", "write_oru"]
 
 _STATUS = {
     Status.PRELIMINARY: "P",
@@ -24,37 +21,6 @@ _STATUS = {
     Status.AMENDED: "C",  # the tables before v2.7 have no A
     Status.CORRECTED: "C",
 }
-_COMPARATOR = {Detection.BELOW: "<", Detection.ABOVE: ">"}
-
-
-@dataclass(frozen=True, slots=True)
-class OruForm:
-    """How one receiver wants its messages.
-
-    HD fields (applications, facilities) may have components, written `name^universal id^type`. `unit`: a UCUM unit,
-    None as received. `assigner` is written to PID-3.4; unless `our_identifier`, a patient must be named by it.
-    `by_reading`: an OBR for each reading instead of one for each analyte and day. `withdrawn`: OBX-11 of readings
-    entered in error, D (delete) or W (wrong).
-    """
-
-    zone: ZoneInfo
-    sending_application: str = OUR_NAMESPACE
-    sending_facility: str = ""
-    receiving_application: str = ""
-    receiving_facility: str = ""
-    version: str = "2.5.1"
-    processing: str = "P"
-    unit: str | None = None
-    assigner: str | None = None
-    identifier_type: str = "MR"
-    our_identifier: bool = False
-    by_reading: bool = False
-    withdrawn: Literal["D", "W"] = "D"
-
-    @property
-    def release(self) -> tuple[int, int]:
-        major, minor = self.version.split(".")[:2]
-        return int(major), int(minor)
 
 
 def identifier(patient: PatientRef, form: OruForm) -> tuple[str, ...]:
@@ -77,11 +43,12 @@ def identifier(patient: PatientRef, form: OruForm) -> tuple[str, ...]:
     return (patient.value, "", "", form.assigner or patient.system, form.identifier_type)
 
 
-def write_oru(records: Sequence[Glucose], form: OruForm, control_id: str, sent_at: datetime) -> bytes:
+def write_oru(records: Sequence[AnyRecord], form: OruForm, control_id: str, sent_at: datetime) -> bytes:
     """One message of one patient's records, in UTF-8, ended by carriage returns.
 
     `control_id` is MSH-10, `sent_at` (aware) MSH-7: the caller makes both the same on every retry. OBR-3 and OBX-4 come
-    from patient, analyte and time, so that a correction replaces what it corrects. Raises Hl7Error as `identifier`.
+    from patient, kind and time, so that a correction replaces what it corrects. Raises Hl7Error as `identifier` and
+    `rows_of`.
     """
     lines = [
         _msh(form, control_id, sent_at),
@@ -92,19 +59,19 @@ def write_oru(records: Sequence[Glucose], form: OruForm, control_id: str, sent_a
     return "".join(f"{line}\r" for line in lines).encode()
 
 
-def _orders(records: Iterable[Glucose], form: OruForm) -> Iterator[list[Glucose]]:
+def _orders(records: Iterable[AnyRecord], form: OruForm) -> Iterator[list[AnyRecord]]:
     """The records that share an OBR, all in the order of time."""
 
-    def place(record: Glucose) -> tuple[str, str, str]:
+    def place(record: AnyRecord) -> tuple[str, str, str]:
         single = record.source.system + record.source.value if form.by_reading else ""
-        return (record.analyte, _local(record, form)[:8], single)
+        return (_category(record), _local(record, form)[:8], single)
 
     ordered = sorted(records, key=lambda record: (*place(record)[:2], record.effective.millis, place(record)[2]))
     for _, group in groupby(ordered, key=place):
         yield list(group)
 
 
-def _local(record: Glucose, form: OruForm) -> str:
+def _local(record: AnyRecord, form: OruForm) -> str:
     return write_dtm(moment(record.effective.millis, form.zone))
 
 
@@ -131,12 +98,12 @@ def _hd(text: str) -> tuple[str, ...]:
     return tuple(text.split("^"))
 
 
-def _order(number: int, records: list[Glucose], form: OruForm, sent_at: datetime) -> list[str]:
-    codes = {_code(record, form) for record in records}
+def _order(number: int, records: list[AnyRecord], form: OruForm, sent_at: datetime) -> list[str]:
+    rows = [rows_of(record, form) for record in records]
     fields: dict[int, Field] = {
         1: str(number),
         3: (_order_number(records[0], form), OUR_NAMESPACE),
-        4: (*min(codes), "LN"),
+        4: min(first.code for first, *_ in rows),
         7: _local(records[0], form),
         22: write_dtm(sent_at.astimezone(form.zone).replace(microsecond=0)),
         25: _report_status(records),
@@ -146,66 +113,72 @@ def _order(number: int, records: list[Glucose], form: OruForm, sent_at: datetime
     if len(records) > 1:
         fields[8] = _local(records[-1], form)
     lines = [segment("OBR", fields)]
-    for place, record in enumerate(records, start=1):
-        lines.append(segment("OBX", _observation(place, record, form)))
-        lines += [segment("NTE", {1: str(line), 2: "L", 3: note}) for line, note in enumerate(record.notes, start=1)]
+    number_of_obx = 0
+    for record, told in zip(records, rows, strict=True):
+        for place, row in enumerate(told, start=1):
+            number_of_obx += 1
+            lines.append(segment("OBX", _observation(number_of_obx, place, row, record, form)))
+            if place == 1:
+                notes = enumerate(record.notes, start=1)
+                lines += [segment("NTE", {1: str(line), 2: "L", 3: note}) for line, note in notes]
     return lines
 
 
-def _order_number(record: Glucose, form: OruForm) -> str:
+def _order_number(record: AnyRecord, form: OruForm) -> str:
     """The same for every version of the same readings: no text of the message or of the value goes into it."""
     patient = record.patient
-    parts = [patient.id or f"{patient.system}|{patient.value}", record.analyte, _local(record, form)[:8]]
+    parts = [patient.id or f"{patient.system}|{patient.value}", _category(record), _local(record, form)[:8]]
     if form.by_reading:
         parts += [record.source.system, record.source.value]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:20].upper()
 
 
-def _report_status(records: Iterable[Glucose]) -> str:
+def _report_status(records: Iterable[AnyRecord]) -> str:
     """OBR-25 for all of them: corrected if any is, preliminary if any is that, else final."""
     said = {_STATUS.get(record.status, "C") for record in records}
     return next(code for code in ("C", "P", "F") if code in said)
 
 
-def _observation(place: int, record: Glucose, form: OruForm) -> dict[int, Field]:
-    quantity = _quantity(record, form)
+def _observation(number: int, place: int, row: Row, record: AnyRecord, form: OruForm) -> dict[int, Field]:
     withdrawn = record.status is Status.ENTERED_IN_ERROR
-    text = "" if withdrawn and record.original.value is None else text_of(quantity.steps, quantity.unit)
-    code, display = loinc_for(record.analyte, quantity.unit)
-    comparator = _COMPARATOR[record.detection] if record.detection is not None else None
     fields: dict[int, Field] = {
-        1: str(place),
-        2: "SN" if comparator else "NM",
-        3: (code, display, "LN"),
-        4: write_dtm(moment(record.effective.millis), offset=False),
-        5: (comparator, text) if comparator else text,
-        6: (quantity.unit, quantity.unit, "UCUM"),
+        1: str(number),
+        2: row.kind,
+        3: row.code,
+        4: _sub_id(record, place),
+        5: row.value,
         11: form.withdrawn if withdrawn else _STATUS[record.status],
         14: _local(record, form),
     }
+    if row.unit is not None:
+        fields[6] = (row.unit, row.unit, "UCUM")
     if form.release >= (2, 6):
-        fields[21] = _instance(record)
+        fields[21] = _instance(record, place)
     if form.release >= (2, 4) and record.device is not None and (device := _device(record.device)):
         fields[18] = device
     return fields
 
 
-def _instance(record: Glucose) -> tuple[str, str]:
-    """OBX-21, since v2.6: our own id of the reading, else its identity at the source."""
+def _category(record: AnyRecord) -> str:
+    """What shares an OBR: readings of one analyte, or records of one kind."""
+    return record.analyte.value if isinstance(record, Glucose) else kind_of(record)
+
+
+def _sub_id(record: AnyRecord, place: int) -> str:
+    """OBX-4. Of a reading its instant; of all else the record, and the place of the OBX in it."""
+    if isinstance(record, Glucose):
+        return write_dtm(moment(record.effective.millis), offset=False)
+    named = record.reading_id or f"{record.source.system}\n{record.source.value}"
+    return f"r{hashlib.sha256(named.encode('utf-8', 'replace')).hexdigest()[:10]}.{place}"
+
+
+def _instance(record: AnyRecord, place: int) -> tuple[str, str]:
+    """OBX-21, since v2.6: our own id of the record, else its identity at the source; of its further OBX with their
+    place."""
+    further = "" if place == 1 else f".{place}"
     if record.reading_id is not None:
-        return (record.reading_id, OUR_NAMESPACE)
-    return (record.source.value, record.source.system)
-
-
-def _quantity(record: Glucose, form: OruForm) -> Quantity:
-    value = record.value
-    if form.unit is None or form.unit == value.unit:
-        return value
-    return Quantity(steps=convert(value.steps, value.unit, form.unit), unit=form.unit)
-
-
-def _code(record: Glucose, form: OruForm) -> tuple[str, str]:
-    return loinc_for(record.analyte, form.unit or record.value.unit)
+        return (record.reading_id + further, OUR_NAMESPACE)
+    return (record.source.value + further, record.source.system)
 
 
 def _device(device: Device) -> tuple[str, ...] | None:

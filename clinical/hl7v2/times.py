@@ -34,14 +34,14 @@ class Effective(NamedTuple):
     remark: str | None = None
 
 
-def time_of(order: Order, observation: Observation) -> Time:
+def time_of(order: Order, observation: Observation, above: str = "") -> Time:
     """The time of an observation. Raises Hl7Error with the path of the field that is wrong.
 
-    An empty OBX-14 means the time of the order's specimen or observation (OBR-7). Never MSH-7: that is when somebody
-    sent it.
+    An empty OBX-14 means that of the device row `above` it, where there is one, else the time of the order's specimen
+    or observation (OBR-7). Never MSH-7: that is when somebody sent it.
     """
     path = f"OBX[{observation.number}]-{OBSERVED_AT}"
-    text = _given(observation.obx.leaf(OBSERVED_AT))
+    text = _given(observation.obx.leaf(OBSERVED_AT)) or _given(above)
     if not text and order.obr is not None and (text := _given(order.obr.leaf(COLLECTED_AT))):
         path = f"OBR[{order.number}]-{COLLECTED_AT}"
     if not text:

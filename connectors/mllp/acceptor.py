@@ -16,7 +16,8 @@ _REST_SECONDS: Final = 1.0
 
 
 class Acceptor:
-    """Makes connections with what `invite` gives, TLS handshake included; None means that there is no room.
+    """Makes connections with what `invite` gives for a peer's address, TLS handshake included; a text is the code of
+    why there is none for it.
 
     The handshakes are its own affair, not asyncio's: that one drops a connection whose handshake fails without a word,
     and a certificate that is not taken is the first thing that goes wrong between two hospitals.
@@ -24,7 +25,7 @@ class Acceptor:
 
     def __init__(
         self,
-        invite: Callable[[], Connection | None],
+        invite: Callable[[str], Connection | str],
         tls: ssl.SSLContext | None,
         patience_seconds: float,
         clock: sdk.Clock,
@@ -71,9 +72,9 @@ class Acceptor:
                 self._log.error("mllp_accept_failed", code=errno.errorcode.get(error.errno or 0, "unknown"))
                 await self._clock.sleep(_REST_SECONDS)
                 continue
-            connection = self._invite()
-            if connection is None:
-                self._log.warning("mllp_connection_refused", code="too-many-connections", peer=address[0])
+            connection = self._invite(address[0])
+            if isinstance(connection, str):
+                self._log.warning("mllp_connection_refused", code=connection, peer=address[0])
                 accepted.close()
                 continue
             greeting = asyncio.create_task(self._greet(accepted, address[0], connection))

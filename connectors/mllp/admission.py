@@ -1,9 +1,10 @@
 """What is taken at the door and what is not, and the words for the sender. Pure; the hot path of the listener."""
 
-from collections.abc import Collection
-from typing import Final
+import hashlib
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-from clinical.hl7v2 import Header, Hl7Error, ack, header
+from clinical.hl7v2 import Header, Hl7Error, Outcome, ack, header
 from connectors.mllp.framing import RESERVED
 
 NOBODY: Final = Header("|", "^~\\&", processing_id="P", version="2.5.1")
@@ -12,14 +13,33 @@ NOBODY: Final = Header("|", "^~\\&", processing_id="P", version="2.5.1")
 _SEGMENT_SEQUENCE: Final = "100"
 _MESSAGE_TYPE: Final = "200"
 _EVENT: Final = "201"
+_PROCESSING_ID: Final = "202"
+_VERSION: Final = "203"
 _COMMITS: Final = (b"\x06", b"\x15")
+_REMEMBERED: Final = 1000
+
+
+class Rules(Protocol):
+    """What may come in, `ListenerSettings`' own; an empty list means everything."""
+
+    @property
+    def accepts(self) -> Sequence[str]:
+        """Message types: `ORU^R01`, or `ORU` for all events."""
+        ...
+
+    @property
+    def processing_ids(self) -> Sequence[str]: ...
+
+    @property
+    def versions(self) -> Sequence[str]: ...
 
 
 class NotTaken(Exception):
     """The message is not taken.
 
     `code` is for the log; `text`, `error_code` (HL7 table 0357) and `location` are for the sender. `answerable` is
-    false for what is an answer itself: two systems that answer each other's answers never stop.
+    false for what is an answer itself: two systems that answer each other's answers never stop. `outcome` is R (not
+    taken) or E (and not to be sent again).
     """
 
     def __init__(
@@ -31,6 +51,7 @@ class NotTaken(Exception):
         error_code: str = "207",
         location: str | None = None,
         answerable: bool = True,
+        outcome: Outcome = "R",
     ) -> None:
         self.header = header
         self.code = code
@@ -38,27 +59,82 @@ class NotTaken(Exception):
         self.error_code = error_code
         self.location = location
         self.answerable = answerable
+        self.outcome = outcome
         super().__init__(f"{code}: {text}")
 
 
-def admit(content: bytes, accepts: Collection[str]) -> Header:
-    """The header of a message that may come in. `accepts` holds `ORU^R01` or `ORU` (all events); empty means all.
-
-    Raises NotTaken.
-    """
+def admit(content: bytes, rules: Rules) -> Header:
+    """The header of a message that may come in. Raises NotTaken."""
     try:
         found = header(content)
     except Hl7Error as error:
-        raise _unreadable(content, error) from error
-    kind = found.message_type
+        raise unreadable(content, error) from error
+    kind, accepts = found.message_type, rules.accepts
     if kind.startswith("ACK"):
         raise NotTaken(found, "unexpected-ack", "an acknowledgement is not answered", answerable=False)
     if accepts and kind not in accepts and kind[:3] not in accepts:
         raise _not_accepted(found, accepts)
-    if content.find(b"\rMSH", 4) >= 0 or content.find(b"\nMSH", 4) >= 0:
-        text = "there are several MSH segments in one MLLP block; send each message in a block of its own"
-        raise NotTaken(found, "several-messages", text, error_code=_SEGMENT_SEQUENCE, location="MSH[2]")
+    if rules.processing_ids and found.processing_id[:1] not in rules.processing_ids:
+        text = f"this processing id is not accepted here; this port takes {', '.join(rules.processing_ids)}"
+        raise NotTaken(found, "processing-id-not-accepted", text, error_code=_PROCESSING_ID, location="MSH-11")
+    if rules.versions and not _version_accepted(found.version, rules.versions):
+        text = f"this version is not accepted here; this port takes {', '.join(rules.versions)}"
+        raise NotTaken(found, "version-not-accepted", text, error_code=_VERSION, location="MSH-12")
     return found
+
+
+def _version_accepted(version: str, versions: Sequence[str]) -> bool:
+    """Is the release, before whatever stands behind it (`2.5.1^USA`), one of these or a part of one?"""
+    return any(version.startswith(known) and version[len(known) : len(known) + 1] in ".^&~ " for known in versions)
+
+
+def several(content: bytes) -> NotTaken:
+    """The refusal of a block with several messages, where they are not taken."""
+    try:
+        found = header(content)
+    except Hl7Error:
+        found = NOBODY
+    text = "there are several messages in one MLLP block; send each message in a block of its own"
+    return NotTaken(found, "several-messages", text, error_code=_SEGMENT_SEQUENCE, location="MSH[2]")
+
+
+def continuation(found: Header) -> NotTaken:
+    """The refusal of a message whose MSH-14 takes up the DSC of the one before: parts are not put together."""
+    text = "MSH-14 says that this is a part of the message before; send each message whole"
+    return NotTaken(found, "fragment", text, error_code=_SEGMENT_SEQUENCE, location="MSH-14")
+
+
+class Refusals:
+    """How often each message was refused lately, over all connections.
+
+    A sender that repeats what is answered AR holds up everything behind it; so after `limit` times the answer is AE,
+    which senders do not repeat.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._counts: dict[bytes, int] = {}
+
+    def judged(self, refusal: NotTaken, content: bytes | None) -> NotTaken:
+        """The refusal, or the last word instead of it. What is no message (None) is not counted."""
+        if content is None:
+            return refusal
+        key = hashlib.blake2b(content, digest_size=16).digest()
+        count = self._counts.pop(key, 0) + 1
+        self._counts[key] = count
+        if len(self._counts) > _REMEMBERED:
+            del self._counts[next(iter(self._counts))]
+        if count <= self._limit:
+            return refusal
+        return NotTaken(
+            refusal.header,
+            refusal.code,
+            f"{refusal.text} (refused {count} times now: do not send it again)",
+            error_code=refusal.error_code,
+            location=refusal.location,
+            answerable=refusal.answerable,
+            outcome="E",
+        )
 
 
 def too_large(prefix: bytes, max_size: int) -> NotTaken:
@@ -86,7 +162,7 @@ def answer(
     error_code: str | None = None,
     location: str | None = None,
 ) -> bytes:
-    """An acknowledgement in original mode, fit for an MLLP block.
+    """An acknowledgement, fit for an MLLP block.
 
     Where MSH-2 names no escape character, a text that needs one is left out. Bytes that MLLP keeps for itself are too:
     a stray one in the header that came is not sent back.
@@ -98,13 +174,14 @@ def answer(
     return reply.translate(None, RESERVED)
 
 
-def _unreadable(content: bytes, error: Hl7Error) -> NotTaken:
+def unreadable(content: bytes, error: Hl7Error) -> NotTaken:
+    """The refusal of what has no header."""
     if content in _COMMITS:
         return NotTaken(NOBODY, "unexpected-commit", "a commit acknowledgement is not answered", answerable=False)
     return NotTaken(NOBODY, error.code, error.text, error_code=_SEGMENT_SEQUENCE)
 
 
-def _not_accepted(found: Header, accepts: Collection[str]) -> NotTaken:
+def _not_accepted(found: Header, accepts: Sequence[str]) -> NotTaken:
     known_code = any(accepted.startswith(found.message_type[:3] + "^") for accepted in accepts)
     text = f"this message type is not accepted here; this port takes {', '.join(accepts)}"
     error_code = _EVENT if found.message_type and known_code else _MESSAGE_TYPE

@@ -21,12 +21,16 @@ DEFAULTS: Final[Mapping[str, Verb]] = {
     "CR": "hold",
     "no_answer": "retry",
     "wrong_control_id": "hold",
+    "not_committed": "retry",
     "rubbish": "retry",
 }
 """AA and CA mean taken; AE, CE and CR complain of the message, so that sending it again would not help; AR also
 stands for a system that is down (HL7 v2.9.1 section 2.9.2), so it is tried again."""
 
-_KEY: Final = re.compile(r"([AC][AER])(?::\s*([0-9A-Za-z]{1,20}))?|no_answer|wrong_control_id|rubbish")
+SILENT: Final = ("no_answer", "wrong_control_id", "not_committed", "rubbish")
+"""Rows for what is no answer."""
+
+_KEY: Final = re.compile(r"([AC][AER])(?::\s*(severity\s+[FEWI]|[0-9A-Za-z][0-9A-Za-z_.-]{0,19}))?|" + "|".join(SILENT))
 _CODES: Final = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
 _CONDITION: Final = re.compile(r"\d{1,3}")  # of table 0357; whatever else stands there is the peer's own words
 
@@ -36,14 +40,23 @@ def answer_key(value: str) -> str:
     match = _KEY.fullmatch(value.strip())
     if not match:
         raise ValueError(
-            "is no kind of answer; write AA, AE, AR, CA, CE or CR, one of them with an error code such as "
-            '"AE: 204", or no_answer, wrong_control_id, rubbish'
+            "is no kind of answer; write AA, AE, AR, CA, CE or CR, one of them with an error code or severity "
+            f'such as "AE: 204" or "AE: severity W", or {", ".join(SILENT)}'
         )
-    return f"{match[1]}: {match[2]}" if match[2] else match[0]
+    return f"{match[1]}: {' '.join(match[2].split())}" if match[2] else match[0]
+
+
+def reply_of(key: str, control_id: str) -> AckReply:
+    """An answer that a row (in its one spelling, none of SILENT) is for."""
+    code, _, part = key.partition(": ")
+    kind, _, letter = part.partition(" ")
+    if kind == "severity" and letter:
+        return AckReply(code, control_id, severity=letter)
+    return AckReply(code, control_id, error_codes=(part,) if part else ())
 
 
 def _no_silent_success(rows: Mapping[str, Verb]) -> Mapping[str, Verb]:
-    for key in ("no_answer", "wrong_control_id", "rubbish"):
+    for key in SILENT:
         if rows.get(key) == "delivered":
             raise ValueError(f"{key} cannot mean delivered: nobody has said so; write retry, hold or review")
     return rows
@@ -63,7 +76,8 @@ class AnswerTable:
     def conclude(self, reply: AckReply) -> sdk.Answer:
         """The answer of a receiver that has the message; raises the error word that its row stands for.
 
-        The row with an error code (`AE: 204`) goes before the row of the code alone. Raises `failure("rubbish")` if
+        The row with an error code (`AE: 204`; of ERR-3, ERR-1, MSA-6 or ERR-5) goes before the one with the severity
+        (`AE: severity W`; the worst ERR-4), this one before the row of the code alone. Raises `failure("rubbish")` if
         the code is none of HL7 table 0008.
         """
         if reply.code not in _CODES:
@@ -80,7 +94,7 @@ class AnswerTable:
         raise _word(verb, f"{text}; its own words are in the detail", code, reply.text or None)
 
     def failure(self, key: str, text: str, *, code: str | None = None, detail: str | None = None) -> sdk.EngineError:
-        """The error word of `no_answer`, `wrong_control_id` or `rubbish`."""
+        """The error word of a row of SILENT."""
         return _word(self._rows[key], text, code or key.replace("_", "-"), detail)
 
     def retries(self, key: str) -> bool:
@@ -91,7 +105,7 @@ class AnswerTable:
         for condition in reply.error_codes:
             if verb := self._rows.get(f"{reply.code}: {condition}"):
                 return verb
-        return self._rows[reply.code]
+        return self._rows.get(f"{reply.code}: severity {reply.severity}") or self._rows[reply.code]
 
 
 def _word(verb: Verb, text: str, code: str, detail: str | None) -> sdk.EngineError:

@@ -1,9 +1,10 @@
-"""One connection to a receiver: one message under way at a time, and no answer taken for another message's."""
+"""One connection to a receiver: a window of messages under way, and no answer taken for another message's."""
 
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
 
 from clinical.hl7v2 import AckReply, Hl7Error, parse_ack
 from connectors.mllp.framing import Decoder, FrameTooLarge
@@ -12,6 +13,7 @@ from engine import sdk
 
 _ANSWER_BYTES: Final = 1_000_000
 _COMMIT: Final = b"\x06"
+_NO_COMMIT: Final = b"\x15"
 _DETAIL_BYTES: Final = 500
 
 
@@ -38,6 +40,10 @@ class Rubbish(Exception):
         super().__init__(text)
 
 
+class NotCommitted(Exception):
+    """The receiver's transport says (MLLP release 2) that the message is not in safe storage."""
+
+
 class SentIds:
     """Control ids that went out lately, over all connections of one sender: what a late answer may be for."""
 
@@ -55,22 +61,48 @@ class SentIds:
         return control_id in self._ids
 
 
+class Habits(Protocol):
+    """What is agreed with a receiver, `SenderSettings`' own."""
+
+    @property
+    def wait_for_ack(self) -> float:
+        """Seconds."""
+        ...
+
+    @property
+    def delivered_by(self) -> str:
+        """`answer`, or `commit`: the byte 06 of MLLP release 2."""
+        ...
+
+    @property
+    def empty_msa_2(self) -> bool:
+        """Does an answer with an empty MSA-2 count for the one message under way?"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    answer: "asyncio.Future[AckReply]"
+    deadline: float
+
+
 class Client(asyncio.Protocol):
     """Whatever ends an exchange without its own answer also ends the connection, before anything else is sent:
-    so an answer that comes too late meets a closed door."""
+    so an answer that comes too late meets a closed door. The other messages under way then have no answer either."""
 
-    def __init__(self, clock: sdk.Clock, log: sdk.Log, wait_seconds: float, sent: SentIds) -> None:
+    def __init__(self, clock: sdk.Clock, log: sdk.Log, habits: Habits, sent: SentIds) -> None:
         self._clock = clock
         self._log = log
-        self._wait = wait_seconds
+        self._habits = habits
+        self._wait = habits.wait_for_ack
         self._sent = sent
         self._decoder = Decoder(_ANSWER_BYTES)
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[AckReply] | None = None
-        self._awaited = ""
-        self._deadline = 0.0
+        self._waits: dict[str, _Wait] = {}  # by control id, oldest first
         self._watch: asyncio.Task[None] | None = None
         self._lost_by: Exception | None = None
+        self.answers = 0
+        """How many messages were answered on this connection."""
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the connection is over."""
 
@@ -82,25 +114,29 @@ class Client(asyncio.Protocol):
     async def exchange(self, block: bytes, control_id: str) -> AckReply:
         """Send one MLLP block and wait for the answer with this control id in MSA-2.
 
-        Raises NoAnswer, WrongAnswer or Rubbish; then, as when it is cancelled, the connection is closed already.
+        Raises NoAnswer, WrongAnswer, NotCommitted or Rubbish; then, as when it is cancelled, the connection is closed
+        already (after NotCommitted it stays). Two messages with one control id are under way one after the other.
         """
-        assert self._answer is None, "one message at a time"
+        while other := self._waits.get(control_id):
+            await asyncio.wait({other.answer})
         if self._transport is None or self._transport.is_closing():
             await self.lost  # what ended the connection may be on its way to us
             text = "the receiver closed the connection before the message could be sent"
             raise NoAnswer("connection-lost", text, self._lost_by)
-        self._answer = asyncio.get_running_loop().create_future()
-        self._awaited = control_id
-        self._deadline = self._clock.monotonic() + self._wait
+        wait = _Wait(asyncio.get_running_loop().create_future(), self._clock.monotonic() + self._wait)
+        self._waits[control_id] = wait
         self._sent.add(control_id)
         self._transport.write(block)
         try:
-            return await self._answer
+            return await wait.answer
+        except NotCommitted:
+            raise
         except BaseException:
             self.abort()
             raise
         finally:
-            self._answer = None
+            if self._waits.get(control_id) is wait:
+                del self._waits[control_id]
 
     def abort(self) -> None:
         """Close now. Safe twice."""
@@ -118,7 +154,9 @@ class Client(asyncio.Protocol):
         self._decoder.feed(data)
         try:
             while (content := self._decoder.take()) is not None:
-                if content != _COMMIT:
+                if content in (_COMMIT, _NO_COMMIT):
+                    self._committed(taken=content == _COMMIT)
+                else:
                     self._received(content)
         except FrameTooLarge as error:
             self._fail(Rubbish(f"the answer is longer than {_ANSWER_BYTES} bytes", _beginning(error.prefix)))
@@ -144,27 +182,57 @@ class Client(asyncio.Protocol):
         except Hl7Error as error:
             self._fail(Rubbish(f"the answer cannot be read: {error.text}", _beginning(content)))
             return
-        if self._answer is not None and not self._answer.done() and reply.control_id == self._awaited:
-            self._answer.set_result(reply)
+        wait = self._waits.pop(self._meant_by(reply), None)
+        if wait is not None and not wait.answer.done():
+            self.answers += 1
+            wait.answer.set_result(reply)
         elif reply.control_id in self._sent:
-            self._log.warning("mllp_answer_ignored", code="late-answer")
+            code = "answer-after-commit" if self._habits.delivered_by == "commit" else "late-answer"
+            if code == "late-answer" or reply.code not in ("AA", "CA"):
+                self._log.warning("mllp_answer_ignored", code=code)
         else:
             self._fail(WrongAnswer())
 
+    def _meant_by(self, reply: AckReply) -> str:
+        """The control id of the message that it answers."""
+        if not reply.control_id and self._habits.empty_msa_2 and len(self._waits) == 1:
+            return next(iter(self._waits))
+        return reply.control_id
+
+    def _committed(self, *, taken: bool) -> None:
+        """06 or 15, which name no message: the one under way is meant."""
+        if taken and self._habits.delivered_by != "commit":
+            return  # its answer comes yet
+        control_id = next(iter(self._waits), None)
+        if control_id is None:
+            return
+        answer = self._waits.pop(control_id).answer
+        if answer.done():
+            return
+        self.answers += 1
+        if taken:
+            answer.set_result(AckReply("CA", control_id))
+        else:
+            answer.set_exception(NotCommitted())
+
     def _fail(self, error: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        """The oldest message under way ends with this error, the others with the connection."""
         self.abort()
+        waits = [wait for wait in self._waits.values() if not wait.answer.done()]
+        self._waits.clear()
+        text = "the connection was closed because another message got no answer of its own"
+        for place, wait in enumerate(waits):
+            wait.answer.set_exception(NoAnswer("connection-lost", text, self._lost_by) if place else error)
 
     async def _watch_time(self) -> None:
         """One task for all messages of the connection: it sleeps no longer than the shortest wait there can be."""
         while True:
             now = self._clock.monotonic()
-            waiting = self._answer is not None and not self._answer.done()
-            if waiting and now >= self._deadline:
+            first = next(iter(self._waits.values()), None)
+            if first is not None and now >= first.deadline:
                 self._fail(NoAnswer("ack-timeout", f"no answer came within {self._wait:g} s"))
                 return
-            await self._clock.sleep(self._deadline - now if waiting else self._wait)
+            await self._clock.sleep(self._wait if first is None else first.deadline - now)
 
 
 async def connect(

@@ -4,9 +4,13 @@ import asyncio
 from collections import Counter, deque
 from typing import Final, Protocol, cast
 
-from clinical.hl7v2 import Header
-from connectors.mllp.admission import NotTaken, admit, no_frame, too_large
+from clinical.hl7v2 import Header, Hl7Error, is_batch, unpack
+from clinical.hl7v2.batches import pointer_in, pointer_out
+from connectors.mllp.admission import NotTaken, admit, continuation, no_frame, several, too_large, unreadable
+from connectors.mllp.exchange import BatchExchange, Exchange, Reply
 from connectors.mllp.framing import Decoder, FrameTooLarge
+from connectors.mllp.peers import certificate_allowed
+from connectors.mllp.replies import Replies
 from connectors.mllp.settings import ListenerSettings
 from connectors.mllp.sockets import keep_alive
 from engine import sdk
@@ -24,6 +28,7 @@ class Desk(Protocol):
     settings: ListenerSettings
     clock: sdk.Clock
     log: sdk.Log
+    replies: Replies
 
     def has_room(self) -> bool:
         """May one more message come in?"""
@@ -33,33 +38,23 @@ class Desk(Protocol):
         """`connection.go_on()` is called when there is room again."""
         ...
 
-    def take_in(self, connection: "Connection", content: bytes, header: Header) -> "Exchange":
-        """A message came in; its exchange will be answered later."""
+    def take_in(
+        self, connection: "Connection", content: bytes, header: Header, batch: BatchExchange | None
+    ) -> Exchange:
+        """A message came in, perhaps as one of a batch; its exchange will be answered later."""
         ...
 
-    def compose(self, to: NotTaken) -> bytes:
-        """The MLLP block of a refusal."""
+    def refuse(self, refusal: NotTaken, content: bytes | None, batch: BatchExchange | None) -> Reply:
+        """The answer to a message that is not taken; `content` is None where it is not known."""
+        ...
+
+    def welcome(self, connection: "Connection") -> None:
+        """The connection stands."""
         ...
 
     def gone(self, connection: "Connection") -> None:
         """The connection is over, or never came about. May be called twice."""
         ...
-
-
-class Exchange:
-    """The place of one message's answer among the answers of its connection."""
-
-    __slots__ = ("connection", "reply")
-
-    def __init__(self, connection: "Connection", reply: bytes | None = None) -> None:
-        self.connection = connection
-        self.reply = reply
-        """None: not known yet. Empty: there will be none, and the connection ends here."""
-
-    def answer(self, reply: bytes) -> None:
-        """Say what is to be written; it goes out when all answers before it have."""
-        self.reply = reply
-        self.connection.write_answers()
 
 
 class Connection(asyncio.Protocol):
@@ -72,7 +67,9 @@ class Connection(asyncio.Protocol):
         self.peer = ""
         self._desk = desk
         self._decoder = Decoder(desk.settings.max_size)
-        self._accepts = desk.settings.accepts
+        self._parts: deque[bytes] = deque()  # messages of a batch that are still to be taken
+        self._batch: BatchExchange | None = None
+        self._pointer = ""  # DSC-1 of the last message
         self._answers: deque[Exchange] = deque()
         self._transport: asyncio.Transport | None = None
         self._heard_at = desk.clock.monotonic()
@@ -95,6 +92,11 @@ class Connection(asyncio.Protocol):
         keep_alive(made)
         if self._ending:
             made.abort()
+        elif not self._may_stay(made):
+            self._desk.log.warning("mllp_connection_refused", code="certificate-not-allowed", peer=self.peer)
+            self.abort(None)
+        else:
+            self._desk.welcome(self)
 
     def data_received(self, data: bytes) -> None:
         if self._ending:
@@ -141,15 +143,19 @@ class Connection(asyncio.Protocol):
     def write_answers(self) -> None:
         """Write what is ready, up to the first answer that is not."""
         answers = self._answers
-        while answers and answers[0].reply is not None:
-            reply = answers.popleft().reply
-            if not reply:
+        while answers and (reply := answers[0].reply) is not None:
+            answers.popleft()
+            if reply.data and self._transport is not None:
+                self._transport.write(reply.data)
+            if reply.ends:
                 self._end(None)
                 answers.clear()
-            elif self._transport is not None:
-                self._transport.write(reply)
         if self._ending and not answers:
             self._linger()
+
+    def replaced(self) -> None:
+        """Its peer has a newer connection: read no more, answer what is owed, close."""
+        self._end("replaced")
 
     def close(self) -> None:
         """Read no more. Closes at once if nothing is owed, else as soon as it is written."""
@@ -183,7 +189,7 @@ class Connection(asyncio.Protocol):
         elif self._decoder.inside:
             self._tick_inside(silence)
         elif not self._frames and self._decoder.junk and silence >= _GRACE_SECONDS:
-            self._refuse(no_frame())
+            self._refuse(no_frame(), None)
             self._end("not-mllp")
         elif settings.idle_timeout is not None and silence >= settings.idle_timeout and not self._answers:
             self._end("idle")
@@ -201,17 +207,20 @@ class Connection(asyncio.Protocol):
 
     def _read_one(self) -> bool:
         """Take one message if there is one."""
+        if self._batch is not None:
+            self._take_part(self._batch)
+            return True
         try:
             content = self._decoder.take()
         except FrameTooLarge as error:
-            self._refuse(too_large(error.prefix, self._desk.settings.max_size))
+            self._refuse(too_large(error.prefix, self._desk.settings.max_size), None)
             self._end("too-large")
             return False
         if content is not None:
             self._received(content)
             return True
         if self._decoder.junk - self._noticed[0] > _JUNK_BYTES:
-            self._refuse(no_frame())
+            self._refuse(no_frame(), None)
             self._end("not-mllp")
         return False
 
@@ -219,21 +228,62 @@ class Connection(asyncio.Protocol):
         self._frames += 1
         if (self._decoder.junk, self._decoder.restarts) != self._noticed:
             self._notice()
-        try:
-            header = admit(content, self._accepts)
-        except NotTaken as refusal:
-            self._refuse(refusal)
-            return
-        self._answers.append(self._desk.take_in(self, content, header))
+        if is_batch(content):
+            self._unpack(content)
+        else:
+            self._take(content, None)
 
-    def _refuse(self, refusal: NotTaken) -> None:
+    def _take(self, content: bytes, batch: BatchExchange | None) -> None:
+        """Let one message in, or refuse it."""
+        before, self._pointer = self._pointer, pointer_out(content)
+        try:
+            header = admit(content, self._desk.settings)
+            if before and pointer_in(content) == before:
+                raise continuation(header)
+        except NotTaken as refusal:
+            self._refuse(refusal, content, batch)
+            return
+        if batch is not None:
+            batch.taking()
+        self._answers.append(self._desk.take_in(self, content, header, batch))
+
+    def _unpack(self, content: bytes) -> None:
+        """A block with several messages: they are taken one by one, each when there is room for it."""
+        if self._desk.settings.batches == "refuse":
+            self._refuse(several(content), content)
+            return
+        try:
+            batch = unpack(content)
+        except Hl7Error as error:
+            self._refuse(unreadable(content, error), content)
+            return
+        if not batch.complete:
+            count, declared = len(batch.messages), batch.declared
+            self._desk.log.warning(
+                "mllp_batch_incomplete", code="batch-count", peer=self.peer, actual=count, wanted=declared
+            )
+        self._parts.extend(batch.messages)
+        self._batch = BatchExchange(self, batch, self._desk.replies)
+
+    def _take_part(self, batch: BatchExchange) -> None:
+        self._take(self._parts.popleft(), batch)
+        if not self._parts:
+            self._batch = None
+            self._answers.append(batch)
+            batch.all_taken()
+
+    def _refuse(self, refusal: NotTaken, content: bytes | None, batch: BatchExchange | None = None) -> None:
         self._refusals[refusal.code] += 1
         count = self._refusals[refusal.code]
         if str(count).strip("0") == "1":  # 1, 10, 100: a peer in a loop must not fill the log
             self._desk.log.warning("mllp_refused", code=refusal.code, peer=self.peer, count=count)
+        if batch is not None:
+            batch.taking()
         if refusal.answerable:
-            self._answers.append(Exchange(self, self._desk.compose(refusal)))
+            self._answers.append(Exchange(self, self._desk.refuse(refusal, content, batch)))
             self.write_answers()
+        if batch is not None:
+            batch.settled(refusal.outcome)
 
     def _notice(self) -> None:
         junk, restarts = self._decoder.junk, self._decoder.restarts
@@ -258,10 +308,18 @@ class Connection(asyncio.Protocol):
         if self._decoder.inside:
             self._end("cut-in-frame")
         elif self._decoder.junk and not self._frames:
-            self._refuse(no_frame())
+            self._refuse(no_frame(), None)
             self._end("not-mllp")
         else:
             self._end(None)
+
+    def _may_stay(self, transport: asyncio.Transport) -> bool:
+        """Is the peer's certificate one of those that may connect?"""
+        allowed = self._desk.settings.allow_certificates
+        if not allowed:
+            return True
+        secure = transport.get_extra_info("ssl_object")
+        return secure is not None and certificate_allowed(allowed, secure.getpeercert(), secure.getpeercert(True))
 
     def _wait(self) -> None:
         self._waiting = True

@@ -1,26 +1,27 @@
 """`mllp_listener`: HL7 v2 messages that others send us. AA is written only when the journal has the message."""
 
 import asyncio
-import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
-from clinical.hl7v2 import Header
+from clinical.hl7v2 import Header, is_batch
 from connectors.mllp.acceptor import Acceptor
-from connectors.mllp.admission import NotTaken, admit, answer, too_large
-from connectors.mllp.connection import Connection, Exchange
-from connectors.mllp.framing import enclose
+from connectors.mllp.admission import NotTaken, Refusals, admit, several, too_large
+from connectors.mllp.arrivals import MessageExchange, Stamps, arrival
+from connectors.mllp.connection import Connection
+from connectors.mllp.exchange import BatchExchange, Exchange, Reply
+from connectors.mllp.peers import AllowedAddresses
+from connectors.mllp.replies import Replies
 from connectors.mllp.settings import ListenerSettings
 from engine import sdk
 
 _TICK_SECONDS: Final = 1.0
 _HELD_BYTES: Final = 64_000_000
-_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class MllpListener:
-    """Takes HL7 v2 over MLLP, plain or with TLS, and acknowledges in original mode.
+    """Takes HL7 v2 over MLLP, plain or with TLS, and acknowledges in original mode, or as each message asks.
 
     Answers leave each connection in the order of its messages. At most `at_once` messages (and 64 MB of them) are
     between their arrival and their answer; beyond that nothing is read, and senders wait.
@@ -37,12 +38,14 @@ class MllpListener:
         self._ticker: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
         self._waiting: deque[Connection] = deque()
-        self._arrived: deque[_Message] = deque()
+        self._arrived: deque[MessageExchange] = deque()
         self._something = asyncio.Event()
         self._unsettled = 0
         self._unsettled_bytes = 0
         self._closed = False
-        self._stamps = _Stamps(context.clock)
+        self.replies = Replies(settings, Stamps(context.clock).next)
+        self._refusals = Refusals(settings.give_up_after)
+        self._allowed = AllowedAddresses(settings.allow)
 
     # --- the engine's side
 
@@ -75,10 +78,12 @@ class MllpListener:
         try:
             if len(body) > self.settings.max_size:
                 raise too_large(body, self.settings.max_size)
-            header = admit(body, self.settings.accepts)
+            if is_batch(body):
+                raise several(body)  # each of its messages would be an arrival of its own
+            header = admit(body, self.settings)
         except NotTaken as error:
             raise sdk.Refused(error.text, code=error.code) from error
-        return _arrival(body, header, meta.get("peer", "127.0.0.1"), _settle_nobody)
+        return arrival(body, header, meta.get("peer", "127.0.0.1"), _settle_nobody)
 
     def rehearse_reply(self, verdict: sdk.Verdict | None) -> str:
         """The code that a sender would see; None stands for what was not taken at the door."""
@@ -100,27 +105,27 @@ class MllpListener:
     def wait_for_room(self, connection: Connection) -> None:
         self._waiting.append(connection)
 
-    def take_in(self, connection: Connection, content: bytes, header: Header) -> Exchange:
+    def take_in(self, connection: Connection, content: bytes, header: Header, batch: BatchExchange | None) -> Exchange:
         self._unsettled += 1
         self._unsettled_bytes += len(content)
-        message = _Message(self, connection, content, header)
+        message = MessageExchange(self, connection, content, header, batch)
         self._arrived.append(message)
         self._something.set()
         return message
 
-    def compose(self, to: NotTaken) -> bytes:
-        return self.block(to.header, "AR", to.text, to.error_code, to.location)
+    def refuse(self, refusal: NotTaken, content: bytes | None, batch: BatchExchange | None) -> Reply:
+        return self.replies.refused(self._refusals.judged(refusal, content), batch)
+
+    def welcome(self, connection: Connection) -> None:
+        if self.settings.newest_wins:
+            for other in tuple(self._connections):
+                if other is not connection and other.peer == connection.peer:
+                    other.replaced()
 
     def gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
-    # --- answers
-
-    def block(
-        self, to: Header, code: str, text: str | None = None, error_code: str | None = None, location: str | None = None
-    ) -> bytes:
-        """An acknowledgement as an MLLP block, with a time and a control id of our own."""
-        return enclose(answer(to, code, *self._stamps.next(), text, error_code, location))
+    # --- the messages' side (Counter)
 
     def settled(self, size: int) -> None:
         """A message of so many bytes has its verdict: there is room for another one."""
@@ -141,10 +146,12 @@ class MllpListener:
         self.listening.set()
         self.log.info("mllp_listening", port=self.port)
 
-    def _invite(self) -> Connection | None:
-        """A connection for the next peer, unless there are enough."""
+    def _invite(self, peer: str) -> Connection | str:
+        """A connection for the next peer, or the code of why there is none for it."""
+        if peer not in self._allowed:
+            return "address-not-allowed"
         if len(self._connections) >= self.settings.max_connections:
-            return None
+            return "too-many-connections"
         connection = Connection(self)
         self._connections.add(connection)
         return connection
@@ -170,98 +177,8 @@ class MllpListener:
                 connection.tick(now)
 
 
-class _Message(Exchange):
-    """One message between its block and its answer."""
-
-    __slots__ = ("_content", "_header", "_listener", "_settled")
-
-    def __init__(self, listener: MllpListener, connection: Connection, content: bytes, header: Header) -> None:
-        super().__init__(connection)
-        self._listener = listener
-        self._content = content
-        self._header = header
-        self._settled = False
-
-    def arrival(self) -> sdk.Arrival:
-        """What the engine gets."""
-        return _arrival(self._content, self._header, self.connection.peer, self.settle)
-
-    async def settle(self, verdict: sdk.Verdict) -> None:
-        """See `Arrival`. The answer is written when all answers before it on the connection are."""
-        self._finish(self._reply(verdict))
-
-    def drop(self) -> None:
-        """There will be no verdict, and no answer."""
-        self._finish(b"")
-
-    def _reply(self, verdict: sdk.Verdict) -> bytes:
-        if isinstance(verdict, sdk.Accepted):
-            return self._listener.block(self._header, "AA")
-        if isinstance(verdict, sdk.Rejected):
-            return self._listener.block(self._header, "AE", verdict.text)
-        code = self._listener.settings.when_unavailable
-        if code == "close":
-            return b""
-        return self._listener.block(self._header, code, "the message is not stored; send it again later")
-
-    def _finish(self, reply: bytes) -> None:
-        if self._settled:
-            raise RuntimeError("an arrival is settled once only")
-        self._settled = True
-        self.answer(reply)
-        self._listener.settled(len(self._content))
-
-
-def _arrival(
-    content: bytes, header: Header, peer: str, settle: Callable[[sdk.Verdict], Awaitable[None]]
-) -> sdk.Arrival:
-    """`source_key` is sender and control id (MSH-10); where there is none, an equal body is what makes a re-send."""
-    sender = f"{header.sending_application}|{header.sending_facility}"
-    control_id = header.control_id
-    meta = {
-        "control_id": control_id,
-        "message_type": header.message_type,
-        "sender": sender,
-        "version": header.version,
-        "peer": peer,
-    }
-    key = control_id or hashlib.sha256(content).hexdigest()
-    order_key = sender if len(sender) > 1 else peer
-    return sdk.Arrival(content, sdk.Shape.HL7V2, settle, meta, f"{sender}|{key}", order_key)
-
-
 async def _settle_nobody(_verdict: sdk.Verdict) -> None:
     """Of a rehearsal: there is no sender who waits."""
-
-
-class _Stamps:
-    """Time (MSH-7) and control id (MSH-10) of our own answers.
-
-    Control ids are unique over restarts and no longer than the 20 characters that old versions allow.
-    """
-
-    def __init__(self, clock: sdk.Clock) -> None:
-        self._clock = clock
-        self._prefix = _base36(sdk.to_micros(clock.now()))
-        self._number = 0
-        self._made_at = float("-inf")
-        self._time = ""
-
-    def next(self) -> tuple[str, str]:
-        """Control id and time of the next answer; the time, in whole seconds, is half a second old at most."""
-        self._number += 1
-        now = self._clock.monotonic()
-        if now - self._made_at >= 0.5:
-            self._made_at, self._time = now, self._clock.now().strftime("%Y%m%d%H%M%S%z")
-        return f"{self._prefix}{self._number}", self._time
-
-
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, rest = divmod(number, 36)
-        digits = _DIGITS[rest] + digits
-    return digits
 
 
 plugin = sdk.source("mllp_listener", MllpListener, settings=ListenerSettings, emits=sdk.Shape.HL7V2)

@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from clinical.hl7v2 import AckReply, Hl7Error, header
-from connectors.mllp.answers import AnswerTable, answer_key
-from connectors.mllp.client import Client, NoAnswer, Rubbish, SentIds, WrongAnswer, connect
+from connectors.mllp.answers import SILENT, AnswerTable, answer_key, reply_of
+from connectors.mllp.client import Client, NoAnswer, NotCommitted, Rubbish, SentIds, WrongAnswer, connect
 from connectors.mllp.framing import enclose
+from connectors.mllp.pace import Pace
 from connectors.mllp.settings import SenderSettings
 from connectors.mllp.timing import within
 from engine import sdk
@@ -22,10 +23,12 @@ class _Line:
     """The place of one connection."""
 
     client: Client | None = None
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class MllpSender:
-    """Keeps `connections` connections open, one message under way on each, and re-opens what the other side closes.
+    """Keeps `connections` connections open with `window` messages under way on each, and re-opens what the other side
+    closes.
 
     A message goes out as the same bytes on every attempt, so with the same MSH-10, by which the receiver can tell.
     """
@@ -39,8 +42,11 @@ class MllpSender:
         self._tls: ssl.SSLContext | None = None
         self._clients: set[Client] = set()
         self._free: asyncio.Queue[_Line] = asyncio.Queue()
-        for _ in range(settings.connections):
-            self._free.put_nowait(_Line())
+        lines = [_Line() for _ in range(settings.connections)]
+        for _ in range(settings.window):
+            for line in lines:
+                self._free.put_nowait(line)
+        self._pace = Pace(context.clock, settings.pause_between)
         self._closed = False
 
     async def open(self) -> None:
@@ -54,27 +60,31 @@ class MllpSender:
         block, control_id = outgoing(delivery.body)
         line = await self._free.get()
         try:
+            await self._pace.turn()
             reply = await self._exchange(line, block, control_id)
         except NoAnswer as error:
             raise self._no_answer(error) from error
         except WrongAnswer as error:
             text = "an answer came whose MSA-2 is no control id of ours; it is not known if the message arrived"
             raise self._answers.failure("wrong_control_id", text) from error
+        except NotCommitted as error:
+            text = "the receiver's transport answered 15: the message is not in safe storage"
+            raise self._answers.failure("not_committed", text) from error
         except Rubbish as error:
             raise self._answers.failure("rubbish", error.text, detail=error.detail) from error
         finally:
             self._free.put_nowait(line)
+        self._pace.answered(reply.code)
         return self._answers.conclude(reply)
 
     def rehearse(self, delivery: sdk.Delivery, word: str) -> sdk.Answer:
-        """What it would come to if the receiver answered `AA`, `AE: 204`, or did `no_answer`, `wrong_control_id` or
-        `rubbish`: for channel tests. Raises as `send`, and ValueError for any other word."""
+        """What it would come to if the receiver answered `AA`, `AE: 204`, or did `no_answer`, `wrong_control_id`,
+        `not_committed` or `rubbish`: for channel tests. Raises as `send`, and ValueError for any other word."""
         _, control_id = outgoing(delivery.body)
         key = answer_key(word.replace("-", "_"))
-        code, _, condition = key.partition(": ")
-        if key in ("no_answer", "wrong_control_id", "rubbish"):
+        if key in SILENT:
             raise self._answers.failure(key, f"the receiver's answer was: {key.replace('_', ' ')}")
-        return self._answers.conclude(AckReply(code, control_id, error_codes=(condition,) if condition else ()))
+        return self._answers.conclude(reply_of(key, control_id))
 
     async def close(self) -> None:
         """See `Destination`. What is under way ends as if the other side had hung up."""
@@ -86,16 +96,22 @@ class MllpSender:
     async def _exchange(self, line: "_Line", block: bytes, control_id: str) -> AckReply:
         """Send over this line. A connection that was kept may be closed by the other side just as we send (some do so
         after every message): where silence means retry, this one is tried again at once, over a new connection."""
-        kept = line.client is not None and line.client.usable
-        if not kept or line.client is None:
-            line.client = await self._connect()
+        client = await self._client(line)
+        kept = client.answers > 0
         try:
-            return await line.client.exchange(block, control_id)
+            return await client.exchange(block, control_id)
         except NoAnswer as error:
             if not (kept and error.code == "connection-lost" and self._answers.retries("no_answer")):
                 raise
-        line.client = await self._connect()
-        return await line.client.exchange(block, control_id)
+        client = await self._client(line)
+        return await client.exchange(block, control_id)
+
+    async def _client(self, line: "_Line") -> Client:
+        """The line's connection, opened if there is none."""
+        async with line.opening:
+            if line.client is None or not line.client.usable:
+                line.client = await self._connect()
+            return line.client
 
     def _no_answer(self, error: NoAnswer) -> sdk.EngineError:
         # With TLS 1.3 a connection stands before the other side has looked at our certificate.
@@ -124,7 +140,7 @@ class MllpSender:
     async def _dial(self) -> Client:
         settings = self._settings
         client = await connect(
-            lambda: Client(self._clock, self._log, settings.wait_for_ack, self._sent),
+            lambda: Client(self._clock, self._log, settings, self._sent),
             settings.host,
             settings.port,
             self._tls,

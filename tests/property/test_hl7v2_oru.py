@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clinical.hl7v2 import Hl7Error, parse
-from clinical.hl7v2.glucose import Rules, read_glucose
 from clinical.hl7v2.oru_out import OruForm, write_oru
+from clinical.hl7v2.results import Rules, read_results
 from clinical.records import (
     Analyte,
+    AnyRecord,
     Detection,
     Glucose,
     Instant,
@@ -48,14 +49,34 @@ fields = st.fixed_dictionaries(
     {
         2: st.sampled_from(["NM", "SN", "ST", "CE", "", "nm"]),
         3: st.sampled_from(
-            ["99504-3^a^LN", "2339-0", "X^y^L^160212^z^MDC", "160208^c^MDC", "GLU", "", "^^^", "\\T\\^~"]
+            [
+                "99504-3^a^LN",
+                "2339-0",
+                "X^y^L^160212^z^MDC",
+                "160208^c^MDC",
+                "GLU",
+                "",
+                "^^^",
+                "\\T\\^~",
+                "8480-6^s^LN",
+                "8462-4^d^LN",
+                "8867-4^h^LN",
+                "29463-7^w^LN",
+                "8418344^b^MDC",
+                "8418300^r^MDC",
+                "kind^k^99ISLET",
+                "duration^d^99ISLET",
+                "48767-8^c^LN",
+                "device-event^e^99ISLET",
+                "9059-7",
+            ]
         ),
-        4: st.sampled_from(["", "1"]),
+        4: st.sampled_from(["", "1", "1.1", "1.2", "1.0.0.1"]),
         5: st.one_of(
             st.sampled_from(["182", "5.4", ">400", "<^40", "^^-^", "HI", "lo", '""', "", "1~2", "6.5", "\\X31\\"]),
             st.text(alphabet="0123456789.-+<>^~&\\ HI", max_size=8),
         ),
-        6: st.sampled_from(["mg/dL", "mmol/L^x^UCUM", "", "K/uL", "mg/dL^^^mmol/L", '""']),
+        6: st.sampled_from(["mg/dL", "mmol/L^x^UCUM", "", "K/uL", "mg/dL^^^mmol/L", '""', "mm[Hg]", "/min", "s", "U"]),
         11: st.sampled_from(["F", "C", "D", "W", "X", "R", "", "q"]),
         14: times,
         18: st.sampled_from(["", "SN^ACME", "^ACME^12^EUI-64", "~"]),
@@ -94,14 +115,15 @@ def test_every_result_is_a_record_a_problem_or_passed_over_and_nothing_else(
     message = parse(raw)
     rules = Rules(zone=DUBLIN, ignore_others=ignore)
     try:
-        results = read_glucose(message, rules, NOW)
+        results = read_results(message, rules, NOW)
     except Hl7Error as error:
         assert error.code == "two-messages"  # noqa: PT017 - the only way to be refused whole
         return
     records = [record for patient in results.records.values() for record in patient]
     whole_patients = [problem for problem in results.problems if problem.path.startswith("PID")]
-    in_problems = sum(len(parse(problem.body).all("OBX")) for problem in results.problems)
-    assert len(records) + in_problems + results.passed_over.total() == len(message.all("OBX"))
+    in_problems = sum(problem.count for problem in results.problems)
+    passed_over = results.passed_over.total() + results.joined
+    assert len(records) + in_problems + passed_over == len(message.all("OBX"))
     assert all(problem.path and problem.code and problem.text for problem in results.problems)
     assert len(results.problems) - len(whole_patients) + len(records) <= len(message.all("OBX"))
     assert list(decode(encode(records))) == records
@@ -113,13 +135,13 @@ def test_every_result_is_a_record_a_problem_or_passed_over_and_nothing_else(
 def test_what_is_set_aside_gives_the_same_problem_when_it_comes_again(lines: list[str]) -> None:
     raw = "\r".join(["MSH|^~\\&|G|S|||20261120||ORU^R01|1|P|2.5", *lines]).encode()
     try:
-        results = read_glucose(parse(raw), RULES, NOW)
+        results = read_results(parse(raw), RULES, NOW)
     except Hl7Error:
         return
     for problem in results.problems:
         if problem.code == "same-identity":
             continue  # alone it has nothing to be mistaken for
-        again = read_glucose(parse(problem.body), RULES, NOW)
+        again = read_results(parse(problem.body), RULES, NOW)
         assert not again.records
         assert [other.code for other in again.problems] == [problem.code]
 
@@ -158,14 +180,15 @@ def test_readings_that_are_written_and_read_again_are_the_same(
     records: list[Glucose], version: str, alone: bool
 ) -> None:
     form = OruForm(zone=DUBLIN, version=version, by_reading=alone)
-    results = read_glucose(parse(write_oru(records, form, "C1", NOW)), RULES, NOW)
+    results = read_results(parse(write_oru(records, form, "C1", NOW)), RULES, NOW)
     assert results.problems == []
     (back,) = results.records.values()
     assert sorted(map(_said, back)) == sorted(map(_said, records))
     assert len({record.source.value for record in back}) == len(records)
 
 
-def _said(record: Glucose) -> tuple[object, ...]:
+def _said(record: AnyRecord) -> tuple[object, ...]:
+    assert isinstance(record, Glucose)
     return (
         record.effective.millis,
         record.analyte,

@@ -20,7 +20,7 @@ from hl7apy.parser import parse_message
 
 from clinical.hl7v2 import header, parse
 from clinical.hl7v2.dtm import read_dtm
-from clinical.hl7v2.glucose import Rules, read_glucose
+from clinical.hl7v2.results import Rules, read_results
 from clinical.time import Written
 
 _RULES = Rules(zone=ZoneInfo("Europe/Dublin"))
@@ -53,13 +53,13 @@ def oru(readings: int) -> bytes:
 def typed(raw: bytes) -> list[tuple[str, Decimal, str, str, Written]]:
     """Code, number, unit, status and time (with its offset and precision) of every OBX."""
     return [
-        (obx.leaf(3), Decimal(obx.leaf(5)), obx.leaf(6), obx.leaf(11), read_dtm(obx.leaf(14)))
-        for obx in parse(raw).all("OBX")
+        (code, Decimal(value), unit, status, read_dtm(time))
+        for code, value, unit, status, time in parse(raw).rows("OBX", 3, 5, 6, 11, 14)
     ]
 
 
 def records(raw: bytes) -> int:
-    results = read_glucose(parse(raw), _RULES, _RECEIVED)
+    results = read_results(parse(raw), _RULES, _RECEIVED)
     return sum(map(len, results.records.values()))
 
 

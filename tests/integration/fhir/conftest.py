@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from clinical.fhir.frame import encode
 from clinical.fhir.identifiers import token
-from clinical.fhir.observation import encode, glucose_to_observation
+from clinical.fhir.observation import glucose_to_observation
 from clinical.records import Glucose
 from connectors.fhir.server import FhirServer, plugin
 from connectors.fhir.settings import FhirServerSettings

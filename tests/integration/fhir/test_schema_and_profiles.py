@@ -7,9 +7,14 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from clinical.fhir.observation import PROFILES, encode, glucose_to_observation
+from clinical.fhir.form import Form
+from clinical.fhir.frame import encode
+from clinical.fhir.observation import PROFILES, glucose_to_observation
+from clinical.fhir.resource import to_resource
 from clinical.records import Analyte
-from tests.unit.fhir.builders import many_readings
+from tests.unit.fhir.builders import a_reading, many_readings
+from tests.unit.fhir.kinds import PUMP, every_kind
+from tests.unit.fhir.test_kinds import RECORDED
 from tests.unit.fhir.test_models import FORMS
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "fhir"
@@ -39,6 +44,28 @@ def schema() -> Any:
 def test_every_observation_satisfies_the_official_schema(schema: Any) -> None:
     for observation in observations():
         assert [f"{error.instance_path}: {error.message}" for error in schema.iter_errors(observation)] == []
+
+
+@pytest.mark.parametrize("details", [True, False])
+@pytest.mark.parametrize("kind", ["Observation", "MedicationAdministration"])
+def test_every_other_kind_of_record_satisfies_the_official_schema(kind: str, details: bool) -> None:
+    whole = shared(SHARED / "r4.schema.json")
+    one = {"$schema": whole["$schema"], "$ref": f"#/definitions/{kind}", "definitions": whole["definitions"]}
+    judge = jsonschema_rs.validator_for(one)
+    form = Form(details=details, provenance="contained")
+    resources = [orjson.loads(encode(to_resource(record, form, RECORDED))) for record in every_kind()]
+    held = [each for each in resources if each["resourceType"] == kind]
+    assert len(held) > 5
+    for resource in held:
+        assert [f"{error.instance_path}: {error.message}" for error in judge.iter_errors(resource)] == []
+
+
+def test_every_contained_device_names_itself_as_the_guide_wants_it() -> None:
+    """The guide's Device profile: a user-friendly name, an identifier, the serial number where it must be supported."""
+    elements = {id_: each for id_, each in differential("cgm-device").items() if each.get("min", 0) > 0}
+    (device,) = to_resource(a_reading(device=PUMP))["contained"]
+    assert {id_.split(".")[1].split(":")[0] for id_ in elements if "." in id_} <= device.keys()
+    assert device["deviceName"][0]["type"] == "user-friendly-name"
 
 
 @pytest.mark.parametrize(

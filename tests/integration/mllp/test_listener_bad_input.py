@@ -41,19 +41,6 @@ async def test_a_block_without_header_is_answered_ar(door: Door, content: bytes)
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"FHS|^~\\&\rBHS|^~\\&\r" + oru(), oru("M1") + oru("M2")],
-    ids=["batch", "two messages"],
-)
-async def test_several_messages_in_a_block_are_refused_whole(door: Door, content: bytes) -> None:
-    peer, other = await door.peer(), await door.peer()
-    reply = await peer.ask(content)
-    assert reply.code == "AR"
-    assert "one by one" in reply.text or "of its own" in reply.text
-    await unharmed(door, other)
-
-
-@pytest.mark.parametrize(
     "junk",
     [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\0\x01", oru(), b"x" * 100],
     ids=["HTTP", "TLS", "HL7 without frame", "text"],

@@ -1,6 +1,7 @@
 """TLS and mutual TLS at the listener."""
 
 import asyncio
+import hashlib
 import ssl
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,28 @@ async def test_a_client_without_the_right_certificate_is_closed_and_logged(
         await door.logged("tls-failed")
         good = await door.peer(ssl=client_context(authority, authority.issue_cert("hospital.example")))
         assert (await good.ask(oru("GOOD"))).code == "AA"
+        assert [taken.arrival.meta["control_id"] for taken in door.taken] == ["GOOD"]
+
+
+def fingerprint(certificate: trustme.LeafCert) -> str:
+    der = ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode())
+    return "sha256:" + hashlib.sha256(der).hexdigest().upper()
+
+
+@pytest.mark.parametrize("by", ["name", "fingerprint"])
+async def test_only_allowed_certificates_get_in_whoever_else_the_authority_has_signed(
+    authority: trustme.CA, tmp_path: Path, by: str
+) -> None:
+    known, other = authority.issue_cert("lab.stm.example"), authority.issue_cert("other.stm.example")
+    allowed = ["LAB.stm.example"] if by == "name" else [fingerprint(known)]
+    tls = server_tls(authority, tmp_path, client_ca=authority)
+    async with Door(tls=tls, allow_certificates=allowed) as door:
+        refused = await door.peer(ssl=client_context(authority, other))
+        refused.writer.write(block(oru()))
+        assert await refused.rest() == b""
+        await door.logged("certificate-not-allowed")
+        peer = await door.peer(ssl=client_context(authority, known))
+        assert (await peer.ask(oru("GOOD"))).code == "AA"
         assert [taken.arrival.meta["control_id"] for taken in door.taken] == ["GOOD"]
 
 

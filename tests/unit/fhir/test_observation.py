@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinical.fhir.errors import FhirError
-from clinical.fhir.observation import ObservationForm, encode, glucose_to_observation
+from clinical.fhir.form import Form
+from clinical.fhir.frame import encode
+from clinical.fhir.observation import glucose_to_observation
 from clinical.records import Analyte, Detection, Device, PatientRef, Quantity, Status
 from tests.unit.fhir.builders import a_reading, many_readings
 
 
-def mapped(form: ObservationForm | None = None, **changes: Any) -> dict[str, Any]:
-    return glucose_to_observation(a_reading(**changes), form or ObservationForm())
+def mapped(form: Form | None = None, **changes: Any) -> dict[str, Any]:
+    return glucose_to_observation(a_reading(**changes), form or Form())
 
 
 def test_a_whole_observation_reads_as_the_guide_writes_it() -> None:
@@ -124,7 +126,7 @@ def test_parts_of_the_source_identity_do_not_run_into_each_other() -> None:
 
 
 def test_the_reconciled_readings_own_id_is_the_identifier() -> None:
-    form = ObservationForm(identifier_system="https://example.org/reading")
+    form = Form(identifier_system="https://example.org/reading")
     assert mapped(form, reading_id="r-9")["identifier"] == [{"system": "https://example.org/reading", "value": "r-9"}]
 
 
@@ -142,7 +144,7 @@ def test_the_reconciled_readings_own_id_is_the_identifier() -> None:
     ],
 )
 def test_the_subject_is_named_as_the_site_wants_it(subject: Any, patient: Any, expected: Any) -> None:
-    form = ObservationForm(subject=subject, patient_systems={"stm": "urn:oid:1.2.3"})
+    form = Form(subject=subject, patient_systems={"stm": "urn:oid:1.2.3"})
     assert mapped(form, patient=PatientRef(system="stm", value="MRN-0001", **patient))["subject"] == expected
 
 
@@ -165,7 +167,7 @@ def test_an_assigner_without_a_uri_gets_one(assigner: str, system: str) -> None:
 )
 def test_a_reference_needs_an_id_that_fhir_can_write(id_: str | None, code: str) -> None:
     with pytest.raises(FhirError) as caught:
-        mapped(ObservationForm(subject="reference"), patient=PatientRef(system="stm", value="CANARY", id=id_))
+        mapped(Form(subject="reference"), patient=PatientRef(system="stm", value="CANARY", id=id_))
     assert (caught.value.code, caught.value.path) == (code, "patient.id")
     assert "CANARY" not in str(caught.value)
 
@@ -195,22 +197,22 @@ def test_the_device_is_contained_and_referred_to() -> None:
 
 def test_the_device_can_be_named_by_identifier_or_left_out() -> None:
     device = Device(vendor="Abbott", model="Libre 3", serial="SN1")
-    by_identifier = mapped(ObservationForm(device="identifier"), device=device)
+    by_identifier = mapped(Form(device="identifier"), device=device)
     assert by_identifier["device"] == {
         "type": "Device",
         "identifier": {"value": "SN1"},
         "display": "Abbott Libre 3",
     }
     assert "contained" not in by_identifier
-    assert "device" not in mapped(ObservationForm(device=None), device=device)
+    assert "device" not in mapped(Form(device=None), device=device)
     assert "device" not in mapped(device=Device())
 
 
 def test_notes_category_and_profile_follow_the_form() -> None:
     assert mapped(notes=("a", "", " "))["note"] == [{"text": "a"}]
-    form = ObservationForm(category=None, profiles=False)
+    form = Form(category=None, profiles=False)
     assert not {"category", "meta", "note"} & mapped(form).keys()
-    vital = mapped(ObservationForm(category="vital-signs"))
+    vital = mapped(Form(category="vital-signs"))
     assert vital["category"][0]["coding"][0]["code"] == "vital-signs"
 
 

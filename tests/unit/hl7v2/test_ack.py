@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import hl7
 import pytest
 
-from clinical.hl7v2 import Hl7Error, ack, header, parse, parse_ack
+from clinical.hl7v2 import Hl7Error, Outcome, ack, answer_code, header, parse, parse_ack
 
 AT = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 RAW = (
@@ -119,3 +119,40 @@ def test_what_has_no_code_is_no_answer(raw: bytes) -> None:
 
 def test_what_a_peer_says_is_hidden_from_repr() -> None:
     assert "CANARY" not in repr(parse_ack(b"MSH|^~\\&|\rMSA|AE|CANARY|CANARY\r"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "codes", "severity"),
+    [
+        (b"MSA|AE|1|x|||204^Unknown key^HL70357\r", ("204",), ""),
+        (b"MSA|AE|1\rERR||PID^1^3|103^x|W|X-17^own^L||a\rERR|||207|E\r", ("103", "207", "X-17"), "E"),
+        (b"MSA|AE|1\rERR||||w\r", (), "W"),
+        (b"MSA|AA|1|x|||0\r", (), ""),
+    ],
+)
+def test_error_codes_and_severity_are_read_from_wherever_peers_write_them(
+    raw: bytes, codes: tuple[str, ...], severity: str
+) -> None:
+    reply = parse_ack(b"MSH|^~\\&|||||||ACK|9|P|2.5\r" + raw)
+    assert (reply.error_codes, reply.severity) == (codes, severity)
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "codes"),
+    [
+        ("", "", ["AA", "AE", "AR"]),
+        ("AL", "NE", ["CA", "CE", "CR"]),
+        ("ER", "AL", ["AA", "CE", "CR"]),
+        ("SU", "ER", ["CA", "AE", "AR"]),
+        ("NE", "AL", ["AA", "AE", "AR"]),
+        ("NE", "NE", [None, None, None]),
+        ("NE", "2", [None, None, None]),
+        ("", "AL", ["AA", "AE", "AR"]),
+        ("1", "2", ["AA", "AE", "AR"]),
+    ],
+)
+def test_which_answer_is_wanted(accept: str, application: str, codes: list[str | None]) -> None:
+    found = header(RAW.replace(b"|AL|NE|", f"|{accept}|{application}|".encode()))
+    outcomes: tuple[Outcome, ...] = ("A", "E", "R")
+    assert [answer_code(found, outcome, enhanced=True) for outcome in outcomes] == codes
+    assert [answer_code(found, outcome, enhanced=False) for outcome in outcomes] == ["AA", "AE", "AR"]

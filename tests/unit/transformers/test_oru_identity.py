@@ -80,7 +80,7 @@ def test_a_second_pid_is_another_patient_and_another_message() -> None:
 
 def test_quality_control_is_never_a_patients() -> None:
     (whole,) = run(oru(msh=MSH + "||||2"))
-    assert whole == sdk.Drop("no glucose results (1 quality-control)")
+    assert whole == sdk.Drop("no results (1 quality-control)")
     assert run(oru(obx(code="160208^MDC_CONC_GLU_CONTROL^MDC"))) == [whole]
     assert run(message(MSH, PID, OBR, obx(), "SPM|1" + "|" * 10 + "Q")) == [whole]
     assert len(readings(run(oru(msh=MSH + "||||0")))) == 1
@@ -96,7 +96,7 @@ def test_what_was_passed_over_is_counted_beside_what_went_on() -> None:
 def test_other_codes_can_be_ignored() -> None:
     outputs = run(oru(obx(1), obx(2, code="WBC^x^L", kind="TX", value="text", unit="")), other_codes="ignore")
     assert (len(readings(outputs)), asides(outputs)) == (1, [])
-    assert run(oru(obx(code="WBC^x^L")), other_codes="ignore") == [sdk.Drop("no glucose results (1 other-code)")]
+    assert run(oru(obx(code="WBC^x^L")), other_codes="ignore") == [sdk.Drop("no results (1 other-code)")]
 
 
 def test_the_assigner_is_asked_for_where_it_is_needed() -> None:

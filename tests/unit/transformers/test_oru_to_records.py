@@ -156,7 +156,7 @@ def test_what_not_verified_means_is_a_setting() -> None:
 @pytest.mark.parametrize("status", ["X", "I", "N", "O"])
 def test_rows_without_a_result_are_passed_over_whatever_their_code(status: str) -> None:
     (output,) = run(oru(obx(value="", kind="", unit="", status=status, code="69965^MDC_DEV_MON^MDC")))
-    assert output == sdk.Drop("no glucose results (1 no-result)")
+    assert output == sdk.Drop("no results (1 no-result)")
 
 
 @pytest.mark.parametrize("status", ["X", "I", "U", "Z", "FINAL"])

@@ -1,0 +1,180 @@
+"""What every resource says that a record is made of: patient, time, status, identity, device, notes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from clinical.fhir.errors import FhirError
+from clinical.fhir.form import PATIENT_SYSTEM
+from clinical.fhir.identifiers import READING_SYSTEM
+from clinical.fhir.times import read_date_time
+from clinical.records import Device, PatientRef, Road, SourceId, Status
+
+RULE, RULE_VERSION = "fhir", "1"
+_OBSERVATION_STATUS: Final = {status.value: status for status in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadForm:
+    """How one server's resources are read.
+
+    `server` names it: the system of references and ids that have no other. `patient_systems`: URI of identifiers →
+    assigner as our links know it. `identifier_system`: whose identifiers are our own ids. `body_fluid_is_cgm`: read
+    LOINC 2344-0 and 14745-4 as older sensor apps meant them.
+    """
+
+    server: str = "fhir"
+    patient_system: str = PATIENT_SYSTEM
+    patient_systems: Mapping[str, str] = field(default_factory=dict)
+    identifier_system: str = READING_SYSTEM
+    body_fluid_is_cgm: bool = True
+
+
+def common(resource: Mapping[str, Any], form: ReadForm, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts that all records have, as plain values, but `status`, `effective` and `original`.
+
+    `known` is what our extension holds: what is there need not be found again.
+    """
+    told: dict[str, Any] = {}
+    if "patient" not in known:
+        told["patient"] = msgspec.to_builtins(patient_of(resource.get("subject"), form))
+    if "source" not in known:
+        told["source"] = msgspec.to_builtins(_source(resource, form))
+    if "device" not in known and (device := _device(resource)) is not None:
+        told["device"] = msgspec.to_builtins(device)
+    if notes := [text for note in _dicts(resource.get("note")) if isinstance(text := note.get("text"), str)]:
+        told["notes"] = notes
+    return told
+
+
+def observation_status(resource: Mapping[str, Any]) -> Status:
+    """The record's status. Raises FhirError for one that says there is no result (registered, cancelled, unknown)."""
+    status = _OBSERVATION_STATUS.get(str(resource.get("status")))
+    if status is None:
+        raise FhirError("says that there is no result that counts", "status", "no-result")
+    return status
+
+
+def effective_of(resource: Mapping[str, Any], stem: str = "effective", *, day: bool = False) -> dict[str, Any]:
+    """`effective` and, for a period with both ends, `until`, as plain values; and the text of the time."""
+    if (period := resource.get(f"{stem}Period")) is not None:
+        path = f"{stem}Period"
+        held = period if isinstance(period, dict) else {}
+        start = read_date_time(held.get("start"), f"{path}.start", day=day)
+        told = {"effective": msgspec.to_builtins(start), "time": held["start"]}
+        if "end" in held:
+            end = read_date_time(held["end"], f"{path}.end", day=day)
+            if end.millis < start.millis:
+                raise FhirError("ends before it starts", path, "period")
+            told |= {"until": msgspec.to_builtins(end), "seconds": (end.millis - start.millis) // 1000}
+        return told
+    name = next((name for name in (f"{stem}DateTime", f"{stem}Instant") if name in resource), f"{stem}DateTime")
+    instant = read_date_time(resource.get(name), name, day=day)
+    return {"effective": msgspec.to_builtins(instant), "time": resource[name]}
+
+
+def patient_of(subject: Any, form: ReadForm) -> PatientRef:
+    """The patient of a Reference: by identifier, else by the id on the server. Raises FhirError if there is none."""
+    held = subject if isinstance(subject, dict) else {}
+    identifier = held.get("identifier")
+    if isinstance(identifier, dict) and isinstance(value := identifier.get("value"), str) and value:
+        system = identifier.get("system")
+        if system == form.patient_system:
+            return PatientRef(system=form.patient_system, value=value, id=value)
+        named = form.patient_systems.get(system, system) if isinstance(system, str) else form.server
+        return PatientRef(system=named.removeprefix(f"{form.patient_system}:"), value=value)
+    reference = held.get("reference")
+    if isinstance(reference, str) and "Patient/" in reference:
+        value = reference.partition("/_history/")[0].rpartition("Patient/")[2]
+        if value:
+            return PatientRef(system=form.server, value=value)
+    raise FhirError("names no patient", "subject", "patient-missing")
+
+
+def codings_of(concept: Any) -> Iterator[tuple[str, str | None, str | None]]:
+    """Code, system and display of each coding of a CodeableConcept."""
+    for coding in _dicts(concept.get("coding") if isinstance(concept, dict) else None):
+        code, system, display = coding.get("code"), coding.get("system"), coding.get("display")
+        if isinstance(code, str) and code:
+            yield code, system if isinstance(system, str) else None, display if isinstance(display, str) else None
+
+
+def deed(what: str) -> dict[str, str]:
+    """Something that was done to the record while reading it."""
+    return {"rule": RULE, "version": RULE_VERSION, "what": what}
+
+
+def _source(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
+    """By the first identifier with a system, else by the id on the server."""
+    version = _version(resource)
+    for identifier in _dicts(resource.get("identifier")):
+        system, value = identifier.get("system"), identifier.get("value")
+        if isinstance(system, str) and system and isinstance(value, str) and value:
+            return SourceId(road=Road.FHIR, system=system, value=value, sender=form.server, version=version)
+    id_ = resource.get("id")
+    if not isinstance(id_, str) or not id_:
+        raise FhirError("has neither an identifier nor an id", "identifier", "no-identifier")
+    name = f"{resource['resourceType']}/{id_}"
+    return SourceId(road=Road.FHIR, system=form.server, value=name, sender=form.server, version=version)
+
+
+def _version(resource: Mapping[str, Any]) -> str | None:
+    """When this version was made, in UTC, so that versions sort as text."""
+    meta = resource.get("meta")
+    updated = meta.get("lastUpdated") if isinstance(meta, dict) else None
+    for text in (updated, resource.get("issued")):
+        try:
+            millis = read_date_time(text, "meta.lastUpdated").millis
+        except FhirError:
+            continue
+        return f"{millis:015d}"
+    return None
+
+
+def _device(resource: Mapping[str, Any]) -> Device | None:
+    """The contained device, or what the reference itself says."""
+    held = resource.get("device")
+    if isinstance(held, list):  # MedicationAdministration has several, R5 as CodeableReference
+        held = held[0] if held else None
+        held = (
+            held.get("reference", held) if isinstance(held, dict) and isinstance(held.get("reference"), dict) else held
+        )
+    if not isinstance(held, dict):
+        return None
+    wanted = str(held.get("reference", "")).removeprefix("#")
+    for inner in _dicts(resource.get("contained")):
+        if inner.get("resourceType") == "Device" and inner.get("id") == wanted:
+            return _contained_device(inner)
+    identifier = held.get("identifier")
+    serial = identifier.get("value") if isinstance(identifier, dict) else None
+    device = Device(model=_text(held.get("display")), serial=_text(serial))
+    return None if device == Device() else device
+
+
+def _contained_device(inner: Mapping[str, Any]) -> Device:
+    carriers = [*_dicts(inner.get("udiCarrier"))]
+    udi = next(
+        (carrier.get(name) for carrier in carriers for name in ("carrierHRF", "deviceIdentifier") if name in carrier),
+        None,
+    )
+    names = [*_dicts(inner.get("deviceName")), *_dicts(inner.get("name"))]
+    name = next((_text(each.get("name")) or _text(each.get("value")) for each in names), None)
+    numbers = [each for each in _dicts(inner.get("identifier")) if "type" not in each]
+    return Device(
+        vendor=_text(inner.get("manufacturer")),
+        model=_text(inner.get("modelNumber")) or (name if not inner.get("manufacturer") else None),
+        serial=_text(inner.get("serialNumber")) or next((_text(each.get("value")) for each in numbers), None),
+        udi=_text(udi)
+        or next((_text(each.get("value")) for each in _dicts(inner.get("identifier")) if "type" in each), None),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _dicts(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, list):
+        yield from (each for each in value if isinstance(each, dict))
