@@ -111,9 +111,7 @@ UNIT: Mapping[Measure, str] = MappingProxyType(
 )
 
 VITAL_SIGNS = frozenset({Measure.WEIGHT, Measure.HEART_RATE, Measure.STEPS, Measure.SYSTOLIC, Measure.DIASTOLIC})
-INSULIN = frozenset(
-    {Measure.BOLUS_SETTING, Measure.BOLUS, Measure.EXTENDED_BOLUS, Measure.BASAL, Measure.BASAL_RATE}
-)
+INSULIN = frozenset({Measure.BOLUS_SETTING, Measure.BOLUS, Measure.EXTENDED_BOLUS, Measure.BASAL, Measure.BASAL_RATE})
 
 _ONE, _POUND_IN_KG = Decimal(1), Decimal("0.45359237")
 _KILOPASCAL_IN_MMHG = Decimal("7.50061683")
