@@ -34,6 +34,8 @@ ERROR_CONDITIONS = {
 """HL7 table 0357."""
 
 _LINE_END = re.compile("[\r\n]+")
+_LONGEST_REMEMBERED: Final = 1000
+_CUT: Final = "\0"
 
 
 Outcome = Literal["A", "E", "R"]
@@ -90,10 +92,15 @@ def ack(
     why: `error_code` from table 0357 (207 if none is given), `location` a path such as `OBX[2]-6`, `text` for a
     person. Versions before 2.5 have only ERR-1 for that, so their text goes into MSA-3, where people look.
     """
+    wrong = text is not None or error_code is not None
+    stamp = time if isinstance(time, str) else time.strftime("%Y%m%d%H%M%S%z")
+    if not wrong and header.control_id and control_id.isalnum() and (parts := _remembered(header, code)):
+        before, between, behind = parts
+        answer = f"{before}{stamp}{between}{control_id}{behind}{header.control_id}\r"
+        return answer.encode(header.codec, "replace")
     delimiters = Delimiters.of(header.field_sep, header.encoding_chars)
     release = _release(header.version[:32], delimiters)
-    wrong = text is not None or error_code is not None
-    lines = [_msh(header, delimiters, release, control_id, time)]
+    lines = [_msh(header, delimiters, release, _written(control_id, delimiters), stamp)]
     reason = _written(text, delimiters) if text and release < (2, 7) else ""
     lines.append(_joined(delimiters, "MSA", code, header.control_id, reason))
     if wrong:
@@ -159,10 +166,46 @@ def _error_codes(fields: list[str], delimiters: Delimiters) -> list[str]:
     return [found for found in codes if found]
 
 
-def _msh(
-    header: Header, delimiters: Delimiters, release: tuple[int, int], control_id: str, time: datetime | str
-) -> str:
-    stamp = time if isinstance(time, str) else time.strftime("%Y%m%d%H%M%S%z")
+def _remembered(header: Header, code: str) -> tuple[str, ...] | None:
+    """What is the same in every plain answer to this sender; None where that is not to be kept."""
+    app, site, to_app, to_site = (
+        header.sending_application,
+        header.sending_facility,
+        header.receiving_application,
+        header.receiving_facility,
+    )
+    kind, mode, version, charset = header.message_type, header.processing_id, header.version, header.charset
+    length = len(app) + len(site) + len(to_app) + len(to_site) + len(kind) + len(mode) + len(version) + len(charset)
+    if length > _LONGEST_REMEMBERED:
+        return None
+    return _parts(
+        code, header.field_sep, header.encoding_chars, app, site, to_app, to_site, kind, mode, version, charset
+    )
+
+
+@lru_cache(maxsize=512)
+def _parts(code: str, field_sep: str, encoding_chars: str, *fields: str) -> tuple[str, ...] | None:
+    """A plain answer but for its time, its control id and MSA-2, where it is cut."""
+    app, site, to_app, to_site, kind, mode, version, charset = fields
+    header = Header(
+        field_sep,
+        encoding_chars,
+        app,
+        site,
+        to_app,
+        to_site,
+        message_type=kind,
+        processing_id=mode,
+        version=version,
+        charset=charset,
+    )
+    delimiters = Delimiters.of(field_sep, encoding_chars)
+    msh = _msh(header, delimiters, _release(version[:32], delimiters), _CUT, _CUT)
+    parts = tuple(f"{msh}\r{delimiters.field.join(['MSA', code, ''])}".split(_CUT))
+    return parts if len(parts) == 3 else None
+
+
+def _msh(header: Header, delimiters: Delimiters, release: tuple[int, int], control_id: str, stamp: str) -> str:
     event = header.message_type.partition("^")[2]
     structure = "ACK" if release >= (2, 4) else ""
     message_type = delimiters.component.join(["ACK", event, structure]).rstrip(delimiters.component)
@@ -176,7 +219,7 @@ def _msh(
         stamp,
         "",
         message_type,
-        _written(control_id, delimiters),
+        control_id,
         header.processing_id,
         header.version,
     ]

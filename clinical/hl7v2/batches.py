@@ -68,6 +68,8 @@ def pointer_out(raw: bytes) -> str:
 
     `DSC|1|F` is also an idle trailer of some instruments: only a next part makes a message a fragment.
     """
+    if raw.rfind(b"DSC", -_TAIL_BYTES) < 0:  # a hot path
+        return ""
     tail = raw[-_TAIL_BYTES:].replace(b"\n", b"\r")
     at = tail.rfind(b"\rDSC")
     if at < 0:

@@ -20,14 +20,12 @@ def read_dtm(text: str) -> Written:
     `no-time-of-day`: it is coarser than a minute, and nobody may invent the rest. `bad-time`: it is no such moment.
     """
     length = len(text)
-    if length in (14, 19):  # nearly all
-        stamp = text[:14]
-        if stamp.isdigit():
-            try:
-                wall = datetime.fromisoformat(f"{stamp[:8]}T{stamp[8:]}")
-                return Written(_likely(wall), None if length == 14 else _plain_offset(text[14:]))
-            except ValueError:
-                pass  # another form, or no time at all: the pattern decides
+    if (length == 19 or length == 14) and (stamp := text[:14]).isdigit() and "1900" <= stamp < "2201":  # nearly all
+        try:
+            wall = datetime.fromisoformat(f"{stamp[:8]}T{stamp[8:]}")
+            return Written(wall, None if length == 14 else _plain_offset(text[14:]))
+        except ValueError:
+            pass  # another form, or no time at all: the pattern decides
     return _read(text.strip())
 
 

@@ -48,30 +48,16 @@ def header(raw: bytes) -> Header:
     text, codec = (segment.decode(), "utf-8") if segment.isascii() else _decoded(segment)
     sep = text[3]
     fields = text.split(sep, 18)  # MSH-1 is the separator itself, so field n stands at n - 1
-    have = len(fields)
-    if have < 18:
-        fields += _EMPTY[have:]
-    chars = fields[1]
-    kind = fields[8]
-    charset = fields[17]
+    if len(fields) < 18:
+        fields += _EMPTY[len(fields) :]
+    _, chars, app, site, to_app, to_site, time, _, kind, control_id, mode, version, _, _, accept, reply, _, charset = (
+        fields if len(fields) == 18 else fields[:18]
+    )
     if charset and codec == "utf-8":
         codec = _codec(charset[:64])
+    kind = _usual_type(kind) if chars == "^~\\&" and sep == "|" and len(kind) < 64 else _type(kind, sep, chars)
     return Header(
-        sep,
-        chars,
-        fields[2],
-        fields[3],
-        fields[4],
-        fields[5],
-        fields[6],
-        _usual_type(kind) if chars == "^~\\&" and sep == "|" and len(kind) < 64 else _type(kind, sep, chars),
-        fields[9],
-        fields[10],
-        fields[11],
-        fields[14],
-        fields[15],
-        charset,
-        codec,
+        sep, chars, app, site, to_app, to_site, time, kind, control_id, mode, version, accept, reply, charset, codec
     )
 
 

@@ -12,7 +12,7 @@ from clinical.hl7v2.delimiters import NULL, Delimiters
 from clinical.hl7v2.errors import Hl7Error
 from clinical.hl7v2.header import declared_charset, end_of_first_segment, start_of
 from clinical.hl7v2.paths import ALL, Path, parse_path
-from clinical.hl7v2.segment import HEADERS, HeaderSegment, Raw, Segment
+from clinical.hl7v2.segment import HEADERS, HeaderSegment, Raw, Segment, first_leaves
 
 _LINE_ENDS = re.compile("[\r\n]+")
 _LINES = re.compile(b"([\r\n]+)")
@@ -46,6 +46,15 @@ class Message:
     def first(self, name: str) -> Segment | None:
         found = self._places(name)
         return self._segment(found[0]) if found else None
+
+    def rows(self, name: str, *fields: int) -> list[list[str]]:
+        """The first leaf of each of these fields, of every segment of that name, in order: what `leaf` gives, for
+        messages with hundreds of equal segments, at a third of the cost. Two fields or more, and no header's."""
+        assert len(fields) > 1
+        assert name not in HEADERS
+        lines = self._lines
+        texts = [lines[number] for number in self._places(name)]
+        return first_leaves(texts, self.delimiters, self.charset.codec, fields)
 
     def _places(self, name: str) -> list[int]:
         """Where the segments of that name stand."""

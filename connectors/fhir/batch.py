@@ -1,14 +1,21 @@
-"""Bundles of type batch: many writes in one call, each with an answer of its own (R4 section 3.1.0.11)."""
+"""Bundles: many writes in one call, each with an answer of its own.
+
+Of type batch (R4 section 3.1.0.11), or as a CGM data submission (HL7 CGM guide 1.0.0, `$submit-cgm-bundle`), which is a
+transaction by type only: the receiver may keep a part of it.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
+from clinical.fhir.times import instant_text
 from connectors.fhir.answers import Reply
 from connectors.fhir.write import Write
 
+_RESPONSES: Final = ("batch-response", "transaction-response")
 _STATUS: Final = re.compile(r"\s*([1-5]\d\d)(?!\d)")
 
 
@@ -18,6 +25,31 @@ def bundle_of(writes: Sequence[Write]) -> bytes:
     return orjson.dumps({"resourceType": "Bundle", "type": "batch", "entry": entries})
 
 
+SUBMIT: Final = "$submit-cgm-bundle"
+RECEIVER: Final = "http://hl7.org/fhir/uv/cgm/CapabilityStatement/cgm-data-receiver"
+_PROFILE: Final = "http://hl7.org/fhir/uv/cgm/StructureDefinition/cgm-data-submission-bundle"
+
+
+def submission_of(writes: Sequence[Write], now: datetime) -> bytes:
+    """A CGM data submission; each entry a conditional create."""
+    entries = [{"resource": orjson.Fragment(write.body), "request": _request(write)} for write in writes]
+    return orjson.dumps(
+        {
+            "resourceType": "Bundle",
+            "meta": {"profile": [_PROFILE]},
+            "type": "transaction",
+            "timestamp": instant_text(now),
+            "entry": entries,
+        }
+    )
+
+
+def receives_submissions(capability: Mapping[str, Any] | None) -> bool:
+    """Does a CapabilityStatement say that the server takes `$submit-cgm-bundle`?"""
+    listed = capability.get("instantiates") if capability is not None else None
+    return isinstance(listed, list) and any(isinstance(each, str) and each.split("|")[0] == RECEIVER for each in listed)
+
+
 def _request(write: Write) -> dict[str, str]:
     if write.interaction == "update":
         return {"method": "PUT", "url": f"{write.resource_type}?{write.query}"}
@@ -25,11 +57,12 @@ def _request(write: Write) -> dict[str, str]:
 
 
 def replies_of(bundle: Mapping[str, Any] | None, count: int) -> list[Reply | None] | None:
-    """The answers of a batch-response, in the order of the entries that were sent; None for one that says no status.
+    """The answers of a batch-response or transaction-response, in the order of the entries that were sent; None for
+    one that says no status.
 
     None in whole if this is no response to `count` entries: then no answer can be matched with its entry.
     """
-    if bundle is None or bundle.get("resourceType") != "Bundle" or bundle.get("type") != "batch-response":
+    if bundle is None or bundle.get("resourceType") != "Bundle" or bundle.get("type") not in _RESPONSES:
         return None
     entries = bundle.get("entry")
     if not isinstance(entries, list) or len(entries) != count:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from connectors.fhir.answers import Reply, judge, refusal, unclear
-from connectors.fhir.batch import bundle_of, replies_of
+from connectors.fhir.batch import SUBMIT, bundle_of, receives_submissions, replies_of, submission_of
 from connectors.fhir.settings import FhirServerSettings
 from connectors.fhir.wire import FORM, Wire
 from connectors.fhir.write import Key, Write, read_write
@@ -29,7 +29,8 @@ class FhirServer:
         self._settings = settings
         self._clock = context.clock
         self._log = context.log
-        self._wire = Wire(settings)
+        self._wire = Wire(settings, context.clock, context.log)
+        self._submits: bool | None = None if settings.batch.by == "submit_cgm_bundle" else False
 
     @property
     def batch_size(self) -> int:
@@ -90,20 +91,31 @@ class FhirServer:
 
     async def _together(self, writes: Sequence[Write]) -> list[Result]:
         """Results of writes to different resources. Raises the error word that stands for all of them."""
-        if self._settings.update_by == "search":
+        submits = await self._takes_submissions()
+        if self._settings.update_by == "search" or submits:  # a submission is asked to hold creates only
             alone = [write for write in writes if write.interaction == "update"]
             bundled = [write for write in writes if write.interaction == "create"]
         else:
             alone, bundled = [], list(writes)
         if len(bundled) < 2:
             return await self._singly(writes)
-        of = dict(zip((write.key for write in bundled), await self._batch(bundled), strict=True))
+        sent = await self._batch(bundled, SUBMIT if submits else "")
+        of = dict(zip((write.key for write in bundled), sent, strict=True))
         of.update(zip((write.key for write in alone), await self._singly(alone), strict=True))
         return [of[write.key] for write in writes]
 
-    async def _batch(self, writes: Sequence[Write]) -> list[Result]:
-        reply = await self._wire.call("POST", "", bundle_of(writes))
+    async def _takes_submissions(self) -> bool:
+        """What the server's CapabilityStatement says, asked once; not asked again only if it answered."""
+        if self._submits is None:
+            reply = await self._wire.call("GET", "metadata", b"")
+            if not reply.ok:
+                return False
+            self._submits = receives_submissions(reply.resource)
+        return self._submits
+
+    async def _batch(self, writes: Sequence[Write], path: str) -> list[Result]:
         now = self._clock.now()
+        reply = await self._wire.call("POST", path, submission_of(writes, now) if path else bundle_of(writes))
         if not reply.ok:
             error = refusal("Bundle", reply, now)
             if not isinstance(error, (sdk.Refused, sdk.NotPermitted)):

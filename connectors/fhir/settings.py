@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from connectors.http_security import Auth
 from connectors.http_sender import HeaderName, HeaderText
+from connectors.smart.settings import BackendServices
 from connectors.tls import ClientTls
 from engine import sdk
 
@@ -37,6 +38,11 @@ class Batch(sdk.Settings):
     """How many resources travel in one call."""
 
     up_to: int = Field(1, ge=1, le=1000, description="1: each on its own; more: in Bundles of type batch")
+    by: Literal["batch", "submit_cgm_bundle"] = Field(
+        "batch",
+        description="submit_cgm_bundle: creates go to $submit-cgm-bundle where the server's CapabilityStatement lists "
+        "the CGM data receiver, else in batches",
+    )
 
 
 class FhirServerSettings(sdk.Settings):
@@ -44,6 +50,7 @@ class FhirServerSettings(sdk.Settings):
 
     base: Annotated[str, AfterValidator(_base)] = Field(description="The server's FHIR base, such as https://host/r4")
     sign_in: Auth | None = Field(None, description="{bearer: {secret: NAME}}, or user and password; none by default")
+    smart: BackendServices | None = Field(None, description="Sign in with our own key, by SMART Backend Services")
     batch: Batch = Batch()
     update_by: Literal["search", "conditional"] = Field(
         "search",
@@ -64,7 +71,10 @@ class FhirServerSettings(sdk.Settings):
     @model_validator(mode="after")
     def _secrets_are_wrapped(self) -> Self:
         parts = urlsplit(self.base)
-        shows_secret = self.sign_in is not None or any(isinstance(value, sdk.Secret) for value in self.headers.values())
+        if self.sign_in is not None and self.smart is not None:
+            raise ValueError("write either sign_in or smart")
+        signs_in = self.sign_in is not None or self.smart is not None
+        shows_secret = signs_in or any(isinstance(value, sdk.Secret) for value in self.headers.values())
         if shows_secret and parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
             raise ValueError("base must begin with https:// when a secret is shown to the server")
         return self

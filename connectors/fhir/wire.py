@@ -11,6 +11,7 @@ from yarl import URL
 from connectors.fhir.answers import Reply
 from connectors.fhir.settings import FhirServerSettings
 from connectors.http_security import header_value
+from connectors.smart.tokens import Tokens
 from engine import sdk
 
 FHIR_JSON: Final = "application/fhir+json"
@@ -25,8 +26,9 @@ class Wire:
     What aiohttp raises is not chained to the error words: its text can hold an address with an identifier in it.
     """
 
-    def __init__(self, settings: FhirServerSettings) -> None:
+    def __init__(self, settings: FhirServerSettings, clock: sdk.Clock, log: sdk.Log) -> None:
         self._settings = settings
+        self._tokens = Tokens(settings.smart, settings.base, clock, log) if settings.smart is not None else None
         self._host = URL(settings.base).host
         self._session: aiohttp.ClientSession | None = None
 
@@ -53,16 +55,31 @@ class Wire:
         content_type: str = FHIR_JSON,
         extra: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One attempt. `path` is URL-encoded, below the base; empty for the base itself.
+        """One attempt; a second one where the server no longer accepts our access token. `path` is URL-encoded, below
+        the base; empty for the base itself.
 
         Raises Unreachable if the server could not even be asked, Unavailable if what became of it is unknown,
         NeedsOperator if its certificate is not one to trust or a secret is missing.
         """
         assert self._session is not None, "open() comes before send()"
-        url = URL(f"{self._settings.base}/{path}" if path else self._settings.base, encoded=True)
         headers = self._headers(content_type, extra or {})
+        if self._tokens is None:
+            return await self._attempt(self._session, method, path, body, headers)
+        for last in (False, True):
+            token = await self._tokens.token(self._session)
+            headers["Authorization"] = f"Bearer {token}"
+            reply = await self._attempt(self._session, method, path, body, headers)
+            if reply.status != 401 or last:
+                break
+            self._tokens.forget(token)
+        return reply
+
+    async def _attempt(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: bytes, headers: CIMultiDict[str]
+    ) -> Reply:
+        url = URL(f"{self._settings.base}/{path}" if path else self._settings.base, encoded=True)
         try:
-            async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 return _reply(answer, await _read(answer))
         except TimeoutError:
             text = f"no answer from {self._host} within {self._settings.timeout:g} s"

@@ -102,7 +102,13 @@ class Connection(asyncio.Protocol):
         if self._ending:
             return
         self._heard_at = self._desk.clock.monotonic()
-        self._decoder.feed(data)
+        ready = not self._waiting and self._desk.has_room()
+        if ready and (content := self._decoder.whole(data)) is not None:
+            self._received(content)
+            if self._batch is None:
+                return
+        else:
+            self._decoder.feed(data)
         if not self._waiting:
             self._read()
 

@@ -13,6 +13,7 @@ RESERVED: Final = b"\x0b\x1c"
 
 _START_BYTE: Final = 0x0B
 _END_BYTE: Final = b"\x1c"
+_CARRIAGE_RETURN: Final = 0x0D
 _AFTER_END: Final = b"\r\n\x0b"  # what may follow 1C when it ends a block
 _BLANKS: Final = b"\0\t\n\r\x1c "  # between blocks these mean nothing: line ends, padding, a second end
 _PREFIX_BYTES: Final = 4096
@@ -50,6 +51,22 @@ class Decoder:
         """Blocks given up because another one began inside them."""
         self._buffer = bytearray()  # inside: content so far; outside: bytes not looked at
         self._seen = 0  # the content up to here holds neither end nor start
+
+    def whole(self, data: bytes) -> bytes | None:
+        """The content of `data`, if nothing was left over and it is one block from end to end, as nearly always where
+        a sender waits for each answer; else it is to be fed."""
+        size = len(data) - 3
+        if (
+            self._buffer
+            or self.inside
+            or not 0 <= size <= self.max_size
+            or data[0] != _START_BYTE
+            or data.find(_END_BYTE) != size + 1
+            or data[-1] != _CARRIAGE_RETURN
+            or data.rfind(START) != 0
+        ):
+            return None
+        return data[1:-2]
 
     def feed(self, data: bytes) -> None:
         """Add what came; `take` finds what it makes whole."""

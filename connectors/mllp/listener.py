@@ -39,7 +39,7 @@ class MllpListener:
         self._connections: set[Connection] = set()
         self._waiting: deque[Connection] = deque()
         self._arrived: deque[MessageExchange] = deque()
-        self._something = asyncio.Event()
+        self._woken: asyncio.Future[None] | None = None
         self._unsettled = 0
         self._unsettled_bytes = 0
         self._closed = False
@@ -58,17 +58,22 @@ class MllpListener:
             while not self._closed:
                 while self._arrived:
                     yield self._arrived.popleft().arrival()
-                self._something.clear()
                 if not self._closed:
-                    await self._something.wait()
+                    self._woken = asyncio.get_running_loop().create_future()
+                    await self._woken
         finally:
             await self._shut()
+
+    def _wake(self) -> None:
+        """Let `deliveries` go on: there is a message, or no more will come."""
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
     async def close(self) -> None:
         """See `Source`. Messages that were not yielded get no answer: their connections close, their senders send
         them again."""
         self._closed = True
-        self._something.set()
+        self._wake()
         await self._shut()
 
     # --- channel tests
@@ -110,7 +115,7 @@ class MllpListener:
         self._unsettled_bytes += len(content)
         message = MessageExchange(self, connection, content, header, batch)
         self._arrived.append(message)
-        self._something.set()
+        self._wake()
         return message
 
     def refuse(self, refusal: NotTaken, content: bytes | None, batch: BatchExchange | None) -> Reply:

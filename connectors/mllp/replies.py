@@ -31,12 +31,15 @@ class Replies:
     def __init__(self, settings: ListenerSettings, stamp: Callable[[], tuple[str, str]]) -> None:
         self._enhanced = settings.acknowledge == "as_asked"
         self._commit_bytes = settings.commit_bytes
+        self._plain = not (self._enhanced or self._commit_bytes)
         self._batches = settings.batches
         self._unavailable = settings.when_unavailable
         self._stamp = stamp
 
     def stored(self, to: Header, batch: BatchExchange | None = None) -> Reply:
-        """The journal has the message."""
+        """The journal has the message. A hot path."""
+        if self._plain and batch is None:
+            return Reply(enclose(answer(to, "AA", *self._stamp())))
         return self._reply(to, "A", _NONE, batch)
 
     def rejected(self, to: Header, text: str, batch: BatchExchange | None = None) -> Reply:

@@ -119,6 +119,14 @@ def bench_mllp(
     mllp.run(seconds, numbers)
 
 
+@bench_app.command("echo")
+def bench_echo(seconds: Annotated[float, typer.Option(help="For each run.")] = 2.0) -> None:
+    """MLLP alone, without a journal, beside a bare asyncio.Protocol."""
+    from engine.cli.bench import echo
+
+    echo.show(seconds)
+
+
 @bench_app.command("parse")
 def bench_parse(seconds: Annotated[float, typer.Option(help="For each reader.")] = 2.0) -> None:
     """HL7 v2 readers side by side."""

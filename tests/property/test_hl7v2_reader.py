@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from clinical.hl7v2 import Delimiters, Hl7Error, ack, header, parse, parse_ack, parse_path
+from clinical.hl7v2 import Delimiters, Hl7Error, ack, header, is_batch, parse, parse_ack, parse_path, unpack
+from clinical.hl7v2.batches import pointer_in, pointer_out
 from clinical.hl7v2.dtm import offset_of, read_dtm, write_dtm
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
@@ -39,7 +40,7 @@ anything = st.one_of(messages(), st.binary(max_size=200), messages().map(lambda 
 @example(b"MSH|^~\\&\n")
 @example(b"\xef\xbb\xbf\nMSH|^~\\&|")
 def test_no_bytes_give_another_exception_than_ours(raw: bytes) -> None:
-    for read in (header, parse, parse_ack):
+    for read in (header, parse, parse_ack, is_batch, unpack, pointer_in, pointer_out):
         try:
             read(raw)
         except Hl7Error as error:
@@ -64,6 +65,41 @@ def test_what_opens_answers_every_path_and_is_written_as_it_came(raw: bytes) -> 
             assert message.delimiters.field.join(segment.fields) == segment.text
     again = parse(message.part(message.segments), message.charset.codec)
     assert [segment.text for segment in again.segments] == [segment.text for segment in message.segments]
+
+
+@given(messages(), st.lists(st.integers(1, 25), min_size=2, max_size=6))
+def test_rows_are_what_leaves_are(raw: bytes, fields: list[int]) -> None:
+    try:
+        message = parse(raw)
+    except Hl7Error:
+        return
+    for name in ("OBX", "PID", "NTE"):
+        one_by_one = [[segment.leaf(field) for field in fields] for segment in message.all(name)]
+        assert message.rows(name, *fields) == one_by_one
+
+
+@given(
+    st.lists(messages(), min_size=1, max_size=5), st.sampled_from([b"", b"BHS|^~\\&|A\r", b"FHS|^~\\&\rBHS|^~\\&\r"])
+)
+def test_a_batch_of_messages_is_taken_apart_into_these_messages(parts: list[bytes], heads: bytes) -> None:
+    whole = [part for part in (part.strip() for part in parts) if part.startswith(b"MSH|") and not is_batch(part)]
+    assume(whole and not any(name in part.upper() for part in whole for name in (b"FHS", b"BHS", b"BTS", b"FTS")))
+    assume(not any(part.lower().count(b"msh") > 1 for part in whole))
+    raw = heads + b"".join(part + b"\r" for part in whole)
+    assert is_batch(raw) or (len(whole) == 1 and not heads)
+    batch = unpack(raw)
+    assert list(batch.messages) == [part + b"\r" for part in whole]
+    assert batch.complete
+
+
+@given(anything)
+def test_taking_apart_any_bytes_gives_messages_or_our_exception(raw: bytes) -> None:
+    try:
+        batch = unpack(raw)
+    except Hl7Error as error:
+        assert error.text  # noqa: PT017 - most bytes are no batch
+    else:
+        assert all(message.startswith(b"MSH") and message in raw for message in batch.messages)
 
 
 @given(anything)

@@ -141,6 +141,30 @@ def test_enclosing_and_taking_is_the_identity_and_reserved_bytes_are_refused() -
             enclose(b"MSH" + reserved)
 
 
+def test_one_block_from_end_to_end_is_taken_without_being_kept() -> None:
+    decoder = Decoder(len(ONE))
+    assert decoder.whole(enclose(ONE)) == ONE
+    assert not decoder._buffer
+    others = [b"", b"\x0b", b"\x0b\x1c", ONE, enclose(ONE) + b"\n", enclose(ONE) * 2, b"\x0b" + ONE + b"\x1c\n"]
+    others += [
+        b"\x0b\x0b" + ONE[1:] + b"\x1c\r",
+        b"\x0b" + ONE[1:] + b"\x1c\x1c\r",
+        b"\x0bx" + ONE + b"\x1c\r",
+        b"\x1c\r",
+    ]
+    for other in others:
+        assert decoder.whole(other) is None, other
+    decoder.feed(b"junk")
+    assert decoder.whole(enclose(ONE)) is None
+
+
+@given(st.binary(max_size=12))
+def test_what_is_one_block_for_the_short_way_is_that_block_for_the_long_way(data: bytes) -> None:
+    raw = b"\x0b" + data + b"\x1c\r"
+    if (content := Decoder(1000).whole(raw)) is not None:
+        assert taken(Decoder(1000), raw) == [content]
+
+
 _CONTENT = st.binary(max_size=40).map(lambda raw: raw.translate(None, b"\x0b\x1c"))
 _JUNK = st.binary(max_size=10).map(lambda raw: raw.translate(None, b"\x0b"))
 
