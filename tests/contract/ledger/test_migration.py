@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData, inspect
 from engine.journal.migrate import upgrade
 from engine.journal.sqlite import sync_engine
 from engine.shipped import shipped
-from ledger.tables import metadata
+from ledger.outcome_tables import metadata
 
 
 def ledger_only(name: str | None, kind: str, parents: object) -> bool:
