@@ -22,14 +22,18 @@ COUNTS = {
     "fitbit-in": 3,
     "health-auto-export-in": 3,
     "health-connect-in": 3,
+    "hypertension": 2,
     "mapped-csv-in": 3,
     "nightscout-in": 5,
     "nightscout-site-in": 3,
     "open-mhealth-in": 3,
     "oru-out": 8,
+    "outcomes": 6,
+    "outcomes-fhir-out": 2,
     "reconcile": 9,
     "stm-oru-in": 14,
     "tidepool-in": 4,
+    "weight": 2,
 }
 REGISTRY = discover()
 CONFIGURATION = configuration(REGISTRY)
