@@ -3,11 +3,12 @@
 `target` is `#`, the resource around it, so that servers which take no Provenance of their own keep it all the same.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clinical.fhir.terms import concept
 from clinical.fhir.times import instant_text
+from clinical.issued import IssuedOutcome, OutcomeStatus
 from clinical.records import AnyRecord, Status
 
 CONTAINED_ID = "provenance"
@@ -41,4 +42,42 @@ def provenance_of(record: AnyRecord, recorded: datetime, device: dict[str, Any] 
             {"type": concept(_AGENTS, "assembler", "Assembler"), "who": {"display": "Islet"}},
         ],
         "entity": [{"role": "source", "what": {"identifier": {"value": f"{source.system}|{source.value}"}}}],
+    }
+
+
+_OUTCOME_DEED = {
+    OutcomeStatus.PARTIAL: ("CREATE", "create"),
+    OutcomeStatus.FINAL: ("CREATE", "create"),
+    OutcomeStatus.AMENDED: ("UPDATE", "revise"),
+    OutcomeStatus.ENTERED_IN_ERROR: ("NULLIFY", "nullify"),
+}
+VERSION_SYSTEM = "urn:islet:outcome-version"
+
+
+def outcome_provenance(outcome: IssuedOutcome) -> dict[str, Any]:
+    """A Provenance to be contained in a figure: computed by us, from which evidence, what it revises.
+
+    Entities: the digest of what it was computed from, the message that made it be issued, and for a later version the
+    one that it replaces.
+    """
+    code, display = _OUTCOME_DEED[outcome.status]
+    sources = [("urn:islet:evidence", outcome.evidence), ("urn:islet:message", outcome.origin_id)]
+    entities = [{"role": "source", "what": {"identifier": {"system": s, "value": v}}} for s, v in sources]
+    if outcome.replaces is not None:
+        revised = {"system": VERSION_SYSTEM, "value": outcome.replaces}
+        entities.append({"role": "revision", "what": {"identifier": revised}})
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=outcome.at_millis)
+    return {
+        "resourceType": "Provenance",
+        "id": CONTAINED_ID,
+        "target": [{"reference": "#"}],
+        "recorded": instant_text(at),
+        "activity": concept(_DEEDS, code, display),
+        "agent": [
+            {
+                "type": concept(_AGENTS, "assembler", "Assembler"),
+                "who": {"display": f"Islet, {outcome.method.name} version {outcome.method.version}"},
+            }
+        ],
+        "entity": entities,
     }

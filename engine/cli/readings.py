@@ -30,9 +30,12 @@ from clinical.records import (
 from engine.config.names import hint
 from engine.contracts.journal import Queries
 from engine.contracts.plugins import Transaction
+from engine.model.ids import new_id
+from engine.model.message import Message, Shape
 from engine.testing.channel_tests.keys import PatientLink
 from ledger.patients import Link, import_links
 from ledger.tables import reading
+from transformers.reconcile import ReconcileSettings, reconcile
 
 W = TypeVar("W", bound=StrEnum)
 
@@ -67,6 +70,13 @@ class GlucoseWords:
 
     async def link(self, tx: Transaction, tenant: str, patients: Sequence[PatientLink], at: int) -> None:
         await import_links(tx, tenant, [Link(one.system, one.value, one.id) for one in patients], at)
+
+    async def enter(self, tx: Transaction, tenant: str, body: bytes, at: datetime) -> None:
+        id_ = new_id()
+        message = Message(
+            id=id_, origin_id=id_, channel="test", shape=Shape.RECORDS, body=body, received_at=at, tenant=tenant
+        )
+        await reconcile(message, ReconcileSettings(), tx)
 
     async def kept(self, queries: Queries) -> Sequence[Mapping[str, str]]:
         return [_stored(row) for row in await queries.all(select(reading).order_by(reading.c.effective))]

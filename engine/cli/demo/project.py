@@ -27,7 +27,11 @@ def write_project(folder: Path, accounts: Mapping[str, str], *, cloud: str, fhir
         _hurry(channel, accounts)
         _write(folder / "channels" / f"{name}.yaml", channel)
     routes = _read(shipped("routes.yaml"))
-    routes["routes"] = {feeder: fed for feeder, fed in routes["routes"].items() if feeder in _CHANNELS}
+    routes["routes"] = {
+        feeder: [name for name in fed if name in _CHANNELS]
+        for feeder, fed in routes["routes"].items()
+        if feeder in _CHANNELS
+    }
     site = routes["sites"][_SITE]
     site["ehr"] |= {"fhir_base": fhir, "host": "127.0.0.1", "port": receiver_port}
     site["values"] |= {"mllp_host": "127.0.0.1", "dexcom_base": cloud}

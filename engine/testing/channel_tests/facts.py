@@ -94,6 +94,9 @@ async def run_case(case: Case, stage: Stage, folder: Path) -> Facts:
         if case.patients:
             async with engine.tools.journal.writer.transaction() as tx:
                 await stage.vocabulary.link(tx, plan.tenant, case.patients, to_micros(clock.now()))
+        if case.ledger is not None:
+            async with engine.tools.journal.writer.transaction() as tx:
+                await stage.vocabulary.enter(tx, plan.tenant, case.ledger, clock.now())
         acks = []
         for one in case.hand_in:
             if one.after_seconds:

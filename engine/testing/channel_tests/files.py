@@ -63,6 +63,8 @@ class Case:
     place: Place
     at: datetime
     patients: Sequence[PatientLink]
+    ledger: bytes | None
+    """Readings that the ledger has before anything is handed in, as the body of a `records` message."""
     hand_in: Sequence[HandIn]
     answers: Mapping[str, Sequence[str]]
     expectations: Expectations
@@ -135,6 +137,7 @@ class _Reader:
         keys = validate(CaseKeys, self._node, self._at, self._report)
         before = len(self._report.sorted())
         hand_in = [one for number, node in self._blocks("given") for one in self._given(number, node)]
+        ledger = self._ledger(keys) if keys is not None and keys.ledger else None
         answers = self._answers()
         expectations = self._expectations()
         if keys is None or expectations is None or len(self._report.sorted()) > before:
@@ -145,6 +148,7 @@ class _Reader:
             place=self._node.place,
             at=self._keys.at,
             patients=[*self._keys.patients, *keys.patients],
+            ledger=ledger,
             hand_in=hand_in,
             answers=answers,
             expectations=expectations,
@@ -155,6 +159,13 @@ class _Reader:
         node, at = self._node.get(key), join(self._at, key)
         blocks = _items(node, at, self._report)
         return [(join(at, number) if isinstance(node, ListNode) else at, block) for number, block in enumerate(blocks)]
+
+    def _ledger(self, keys: CaseKeys) -> bytes | None:
+        try:
+            return self._world.vocabulary.compose(keys.ledger, self._keys.at)
+        except ValueError as error:
+            self._report.add("E204", _place(self._node, "ledger"), join(self._at, "ledger"), str(error))
+            return None
 
     # --- given
 

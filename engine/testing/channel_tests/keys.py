@@ -86,6 +86,7 @@ class CaseKeys(Document):
 
     name: str = Field(min_length=1, examples=["a final glucose becomes one reading"])
     patients: list[PatientLink] = Field([], description="Patients who are known in this test")
+    ledger: list[dict[str, Scalar]] = Field([], description="Readings that the ledger has, in plain words")
     given: Any = Field(examples=[{"file": "samples/oru-glucose.hl7"}])
     when: Any = None
     expect: Any = Field(examples=[{"ack": "AA"}])

@@ -25,6 +25,10 @@ class Vocabulary(Protocol):
         """Make patients known. `at` in microseconds."""
         ...
 
+    async def enter(self, tx: Transaction, tenant: str, body: bytes, at: datetime) -> None:
+        """Enter readings in the ledger. `body` as `compose` made it."""
+        ...
+
     async def kept(self, queries: Queries) -> Sequence[Mapping[str, str]]:
         """The readings that stand, in order of time."""
         ...

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, MetaData, inspect
 from engine.journal.migrate import upgrade
 from engine.journal.sqlite import sync_engine
 from engine.shipped import shipped
+from ledger import outcome_tables
 from ledger.tables import metadata
 
 
@@ -27,6 +28,7 @@ def test_a_migrated_store_has_exactly_the_ledgers_tables(tmp_path: Path) -> None
     engine = sync_engine(tmp_path / "islet.db")
     upgrade(engine)
     with engine.connect() as connection:
+        assert outcome_tables.outcome.name in metadata.tables
         assert differences(connection, metadata) == []
         assert set(metadata.tables) <= set(inspect(connection).get_table_names())
     engine.dispose()

@@ -26,6 +26,7 @@ COUNTS = {
     "glooko-in": 3,
     "health-auto-export-in": 3,
     "health-connect-in": 3,
+    "hypertension": 2,
     "libreview-csv-in": 3,
     "mapped-csv-in": 3,
     "nightscout-in": 5,
@@ -33,11 +34,14 @@ COUNTS = {
     "novopen-in": 2,
     "open-mhealth-in": 3,
     "oru-out": 8,
+    "outcomes": 6,
+    "outcomes-fhir-out": 2,
     "reconcile": 9,
     "stm-oru-in": 16,
     "tandem-events-in": 3,
     "tconnect-csv-in": 3,
     "tidepool-in": 4,
+    "weight": 2,
 }
 REGISTRY = discover()
 CONFIGURATION = configuration(REGISTRY)

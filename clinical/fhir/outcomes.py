@@ -1,0 +1,309 @@
+"""Issued outcomes as Observations: glucose after the HL7 CGM guide 1.0.0 (summary profiles), others by our own codes.
+
+One Observation for each figure or panel of figures, with the window as effectivePeriod. Identifiers name the window
+and the figure and not the version, so that an amended outcome updates what is there; the version stands in the
+extension `urn:islet:outcome` and in the Provenance.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from clinical.fhir.device import CONTAINED_ID, device_resource
+from clinical.fhir.form import Form, subject_of
+from clinical.fhir.provenance import outcome_provenance
+from clinical.fhir.terms import LOINC, OBSERVATION_KINDS, UCUM, category, concept
+from clinical.fhir.times import date_time
+from clinical.issued import IssuedOutcome, OutcomeStatus
+from clinical.records import Instant
+
+OUTCOME_SYSTEM: Final = "urn:islet:outcome"
+METHOD_SYSTEM: Final = "urn:islet:outcome-method"
+_GUIDE: Final = "http://hl7.org/fhir/uv/cgm/StructureDefinition/cgm-summary"
+_ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_STATUS: Final = {
+    OutcomeStatus.PARTIAL: "preliminary",
+    OutcomeStatus.FINAL: "final",
+    OutcomeStatus.AMENDED: "amended",
+    OutcomeStatus.ENTERED_IN_ERROR: "entered-in-error",
+}
+_HUNDREDTH = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeForm:
+    """How one site wants outcomes. `unit`: of the mean; `both` writes one Observation for each."""
+
+    form: Form = field(default_factory=lambda: Form(identifier_system=OUTCOME_SYSTEM, provenance="contained"))
+    unit: Literal["mg/dL", "mmol/L", "both"] = "mg/dL"
+
+
+@dataclass(frozen=True, slots=True)
+class _Single:
+    """A figure that is an Observation of its own: LOINC code, unit's text and UCUM code, profile."""
+
+    figure: str
+    code: str
+    display: str
+    text: str
+    unit: str
+
+    @property
+    def profile(self) -> str:
+        return f"{_GUIDE}-{self.figure}"
+
+
+_MEANS: Final = {
+    "mg/dL": (
+        "mean",
+        _Single(
+            "mean-glucose-mass-per-volume",
+            "97507-8",
+            "Average glucose [Mass/volume] in Interstitial fluid during Reporting Period",
+            "mg/dl",
+            "mg/dL",
+        ),
+    ),
+    "mmol/L": (
+        "mean_mmol_l",
+        _Single(
+            "mean-glucose-moles-per-volume",
+            "105273-7",
+            "Glucose [Moles/volume] in Reporting Period mean Interstitial fluid by calculation",
+            "mmol/l",
+            "mmol/L",
+        ),
+    ),
+}
+_SINGLES: Final = {
+    "gmi": _Single("gmi", "97506-0", "Glucose management indicator", "%", "%"),
+    "cv": _Single(
+        "coefficient-of-variation",
+        "104638-2",
+        "Glucose standard deviation/Glucose mean in Reporting Period Interstitial fluid by calculation",
+        "%",
+        "%",
+    ),
+    "active_percent": _Single(
+        "sensor-active-percentage",
+        "104637-4",
+        "Percentage of time continuous glucose monitor device worn Reporting Period Calculated",
+        "%",
+        "%",
+    ),
+}
+_WEAR: Final = _Single(
+    "days-of-wear",
+    "104636-6",
+    "Days continuous glucose monitor device worn [#] Reporting Period Estimated",
+    "days",
+    "d",
+)
+_RANGES: Final = {
+    "very_low": (LOINC, "104642-4"),
+    "low": (LOINC, "104641-6"),
+    "in_range": (LOINC, "97510-2"),
+    "high": (LOINC, "104640-8"),
+    "very_high": (LOINC, "104639-0"),
+    "tight": (OBSERVATION_KINDS, "glucose-time-in-tight-range"),
+}
+"""The five disjoint bands that the guide asks for, and the tight range beside them."""
+
+_HYPO: Final = ("hypo_1", "hypo_2", "hypo_prolonged")
+_OWN_UNITS: Final = {
+    "mean_systolic": "mm[Hg]",
+    "mean_diastolic": "mm[Hg]",
+    "at_target": "%",
+    "mean": "kg",
+    "first": "kg",
+    "last": "kg",
+    "change": "kg",
+    "trend_per_week": "kg/wk",
+}
+
+
+def outcome_to_observations(outcome: IssuedOutcome, how: OutcomeForm) -> list[dict[str, Any]]:
+    """The Observations of one version of an outcome, the panel last, so that its members are there before it.
+
+    A figure that cannot be told any more, though an earlier version may have told it, is entered in error. Raises
+    FhirError if the patient cannot be named as the form wants.
+    """
+    if outcome.subject != "glucose":
+        return [_own_panel(outcome, how)]
+    return _Glucose(outcome, how).all()
+
+
+class _Glucose:
+    def __init__(self, outcome: IssuedOutcome, how: OutcomeForm) -> None:
+        self._outcome = outcome
+        self._how = how
+        self._members: list[dict[str, Any]] = []
+        self._told: set[str] = set()
+
+    def all(self) -> list[dict[str, Any]]:
+        """Mean, GMI, CV, shares, wear, activity, events, and the panel over the first six."""
+        figures = self._outcome.figures
+        for unit, (name, single) in _MEANS.items():
+            if self._how.unit in (unit, "both"):
+                self._single(single, figures.get(name))
+        for name, single in _SINGLES.items():
+            self._single(single, figures.get(name) if self._outcome.readings else None)
+        self._single(_WEAR, self._outcome.counts.get("days_of_wear", 0) if self._outcome.readings else None)
+        self._ranges()
+        return [*self._members, self._events(), self._panel()]
+
+    def _single(self, single: _Single, value: float | None) -> None:
+        if value is None and self._outcome.version == 1:
+            return
+        made = _frame(self._outcome, self._how, single.figure, concept(LOINC, single.code, single.display))
+        if value is None:
+            _withdraw(made)
+        else:
+            made["valueQuantity"] = _quantity(value, single.text, single.unit)
+            self._told.add(single.figure)
+            _claim(made, self._how, single.profile)
+        self._members.append(made)
+
+    def _ranges(self) -> None:
+        figures = self._outcome.figures
+        name = "times-in-ranges"
+        code = concept(LOINC, "106793-3", "Continuous glucose monitoring time in ranges panel")
+        made = _frame(self._outcome, self._how, name, code)
+        if "in_range" in figures:
+            made["component"] = [
+                {"code": concept(system, word), "valueQuantity": _quantity(figures[band], "%", "%")}
+                for band, (system, word) in _RANGES.items()
+            ]
+            self._told.add(name)
+            _claim(made, self._how, f"{_GUIDE}-{name}")
+        elif self._outcome.version == 1:
+            return
+        else:
+            _withdraw(made)
+        self._members.append(made)
+
+    def _events(self) -> dict[str, Any]:
+        """How many hypoglycaemic events began, and for how many minutes they lasted."""
+        name = "hypoglycaemia-events"
+        made = _frame(self._outcome, self._how, name, concept(OBSERVATION_KINDS, name, "Hypoglycaemic events"))
+        parts = []
+        for kind in _HYPO:
+            word = kind.replace("_", "-")
+            counts = self._outcome.counts
+            parts.append((word, counts.get(kind, 0), "events", "{events}"))
+            parts.append((f"{word}-minutes", counts.get(f"{kind}_minutes", 0), "min", "min"))
+        made["component"] = [
+            {"code": concept(OBSERVATION_KINDS, word), "valueQuantity": _quantity(value, text, unit)}
+            for word, value, text, unit in parts
+        ]
+        return made
+
+    def _panel(self) -> dict[str, Any]:
+        code = concept(LOINC, "107931-8", "Continuous glucose monitoring summary panel - Reporting Period")
+        made = _frame(self._outcome, self._how, "summary", code)
+        told = [each for each in self._members if "dataAbsentReason" not in each]
+        if told:
+            made["hasMember"] = [{"type": "Observation", "identifier": each["identifier"][0]} for each in told]
+        else:
+            made["dataAbsentReason"] = concept(_ABSENT, "unknown", "Unknown")
+        if {"times-in-ranges", "gmi", "coefficient-of-variation", "days-of-wear"} <= self._told:
+            _claim(made, self._how, _GUIDE)
+        return made
+
+
+def _own_panel(outcome: IssuedOutcome, how: OutcomeForm) -> dict[str, Any]:
+    """All figures of another subject as components of one Observation."""
+    code = concept(OBSERVATION_KINDS, f"{outcome.subject}-summary")
+    made = _frame(outcome, how, "summary", code)
+    made["category"] = category("vital-signs")
+    parts = [(name, outcome.figures[name], unit) for name, unit in _OWN_UNITS.items() if name in outcome.figures]
+    if not parts:
+        made["dataAbsentReason"] = concept(_ABSENT, "unknown", "Unknown")
+        return made
+    made["component"] = [
+        {
+            "code": concept(OBSERVATION_KINDS, f"{outcome.subject}-{name.replace('_', '-')}"),
+            "valueQuantity": _quantity(value, unit, unit),
+        }
+        for name, value, unit in parts
+    ]
+    return made
+
+
+def _frame(outcome: IssuedOutcome, how: OutcomeForm, figure: str, code: dict[str, Any]) -> dict[str, Any]:
+    """What each of the Observations has."""
+    form = how.form
+    made: dict[str, Any] = {"resourceType": "Observation"}
+    contained, device = [], None
+    if outcome.device is not None and form.device is not None:
+        resource = device_resource(outcome.device, form.release)
+        if resource is not None:
+            contained.append(resource)
+            device = {"reference": f"#{CONTAINED_ID}"}
+    if form.provenance is not None:
+        contained.append(outcome_provenance(outcome))
+    if contained:
+        made["contained"] = contained
+    made["extension"] = [_lineage(outcome)]
+    made["identifier"] = [{"system": form.identifier_system, "value": f"{outcome.series}-{figure}"}]
+    made["status"] = _STATUS[outcome.status]
+    made["category"] = category("laboratory")
+    made["code"] = code
+    made["subject"] = subject_of(outcome.patient, form)
+    zone = ZoneInfo(outcome.period.zone)
+    made["effectivePeriod"] = {
+        "start": _moment(outcome.period.start_millis, zone),
+        "end": _moment(outcome.period.end_millis - 1000, zone),
+    }
+    made["method"] = _method(outcome)
+    if device is not None:
+        made["device"] = device
+    return made
+
+
+def _lineage(outcome: IssuedOutcome) -> dict[str, Any]:
+    """By which the figure can be walked back to what it rests on: `islet lineage` takes the id."""
+    said: Mapping[str, str | None] = {
+        "id": outcome.id,
+        "replaces": outcome.replaces,
+        "cause": outcome.cause.value,
+        "evidence": outcome.evidence,
+        "origin": outcome.origin_id,
+    }
+    parts: list[dict[str, Any]] = [{"url": name, "valueString": value} for name, value in said.items() if value]
+    numbers = {"version": outcome.version, "readings": outcome.readings}
+    parts += [{"url": name, "valueInteger": number} for name, number in numbers.items()]
+    excluded = {name: millis for name, millis in outcome.accounting.items() if name not in ("window", "covered")}
+    parts += [{"url": f"excluded-{name}", "valueDecimal": millis // 1000} for name, millis in sorted(excluded.items())]
+    return {"url": OUTCOME_SYSTEM, "extension": parts}
+
+
+def _method(outcome: IssuedOutcome) -> dict[str, Any]:
+    method = outcome.method
+    coding = {"system": METHOD_SYSTEM, "version": method.version, "code": method.name}
+    return {"coding": [coding], "text": "; ".join((f"{method.name} version {method.version}", *method.rules))}
+
+
+def _claim(made: dict[str, Any], how: OutcomeForm, profile: str) -> None:
+    if how.form.profiles:
+        made["meta"] = {"profile": [profile]}
+
+
+def _withdraw(made: dict[str, Any]) -> None:
+    made["status"] = "entered-in-error"
+    made["dataAbsentReason"] = concept(_ABSENT, "unknown", "Unknown")
+
+
+def _quantity(value: float, text: str, unit: str) -> dict[str, Any]:
+    """To the hundredth, as the guide asks for percentages."""
+    number = Decimal(value) if isinstance(value, int) else Decimal(repr(value)).quantize(_HUNDREDTH, ROUND_HALF_UP)
+    return {"value": number, "unit": text, "system": UCUM, "code": unit}
+
+
+def _moment(millis: int, zone: ZoneInfo) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
+    offset = moment.astimezone(zone).utcoffset() or timedelta()
+    return date_time(Instant(millis=millis, how="zone", offset_minutes=offset // timedelta(minutes=1)))

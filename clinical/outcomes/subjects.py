@@ -1,0 +1,226 @@
+"""What outcomes can be about: each subject makes day elements of its readings, and figures of a window's elements.
+
+The windows, the storing and the issuing around it are the same for all; only what stands here knows whether it is
+glucose, blood pressure or weight. Elements travel as bytes, so that a store need not know them either.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from clinical.devices import model_of
+from clinical.outcomes.cleaning import Readings, readings, slots
+from clinical.outcomes.elements import day_elements, merged
+from clinical.outcomes.episodes import Ended, Events, Kind
+from clinical.outcomes.history import decode, encode
+from clinical.outcomes.levels import UNITS
+from clinical.outcomes.profile import VERSION, Profile
+from clinical.outcomes.reasons import Reason, Span, WarmUp, disjoint, warm_up
+from clinical.outcomes.results import Outcome, outcome
+from clinical.outcomes.windows import Window
+from clinical.records import Detection, Device, Quantity
+
+GLUCOSE: Final = "glucose"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One reading that stands: when, how much, by what. `second` is the diastolic of a blood pressure. `event` and
+    `until_millis` are those of a device event, which has no value that counts."""
+
+    millis: int
+    value: Quantity
+    source: str
+    detection: Detection | None = None
+    device: Device | None = None
+    second: Quantity | None = None
+    event: str | None = None
+    until_millis: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The figures of a window. `figures`: numbers by name, without those that cannot be told; `counts`: whole numbers
+    by name; `accounting`: milliseconds of the window by what they went to. `digest`: equal, if nothing has changed."""
+
+    digest: str
+    readings: int
+    figures: Mapping[str, float]
+    counts: Mapping[str, int]
+    accounting: Mapping[str, int]
+    dropped: Mapping[str, int]
+    flags: Mapping[str, bool]
+
+
+class Subject(Protocol):
+    """What outcomes are about. `reads`: the subjects of the ledger whose readings it takes, device events among them
+    where they matter; `label` names the method for people, `digest` exactly."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def reads(self) -> tuple[str, ...]: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What is left out, and how, in words for people."""
+        ...
+
+    def spans(self, given: Sequence[Measured]) -> list[Span]:
+        """The time that these device events exclude."""
+        ...
+
+    def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
+        """The elements of a window's local days; `given` may hold more than the window."""
+        ...
+
+    def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:
+        """The figures of a window from its days' elements. Raises `OutcomeError` (`window`) if it has not begun."""
+        ...
+
+
+_SPANNED: Final[Mapping[str, Reason]] = {
+    "calibration": Reason.CALIBRATION,
+    "calibration-error": Reason.CALIBRATION,
+    "sensor-error": Reason.SENSOR_ERROR,
+    "sensor-failed": Reason.SENSOR_ERROR,
+    "signal-loss": Reason.SENSOR_ERROR,
+}
+EXCLUDING: Final = frozenset({"sensor-start", "warm-up", *_SPANNED})
+"""Device events that can exclude time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glucose:
+    """Time in range and its family from a sensor's readings, by one profile."""
+
+    profile: Profile
+    name: str = GLUCOSE
+    reads: tuple[str, ...] = ("interstitial-glucose", *(f"device-event/{event}" for event in sorted(EXCLUDING)))
+    version: str = VERSION
+
+    @property
+    def label(self) -> str:
+        return f"{self.profile.name}/{self.profile.targets.name}"
+
+    @property
+    def digest(self) -> str:
+        return self.profile.digest
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        gap = self.profile.short_gap_seconds // 60
+        return (
+            "excluded: warm-up, calibration, sensor error and artefacts that the device marked",
+            "excluded: values that cannot be, near-duplicates, overlapping sensors",
+            f"gaps of up to {gap} minutes are bridged for events only; time without readings counts for nothing",
+        )
+
+    def spans(self, given: Sequence[Measured]) -> list[Span]:
+        return [span for each in given if (span := _span(each)) is not None]
+
+    def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
+        excluded = disjoint(self.spans(given))
+        chosen = slots(_arrays([each for each in given if each.event is None]), excluded)
+        return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
+
+    def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:
+        whole = merged([decode(each) for each in days], self.profile)
+        return _glucose(outcome(whole, window, self.profile, as_of_millis=as_of_millis))
+
+
+def _span(event: Measured) -> Span | None:
+    if event.event in ("sensor-start", "warm-up"):
+        span = _warm_up(event.device).after(event.millis)
+        if event.event == "warm-up" and event.until_millis is not None:
+            return Span(event.millis, max(event.until_millis, event.millis), Reason.WARM_UP)
+        return span
+    reason = _SPANNED.get(event.event or "")
+    if reason is None or event.until_millis is None or event.until_millis <= event.millis:
+        return None
+    return Span(event.millis, event.until_millis, reason)
+
+
+def _warm_up(device: Device | None) -> WarmUp:
+    """By the table of warm-ups, else by the catalogue of sensors, else assumed."""
+    found = warm_up((device.generation or device.model) if device is not None else None)
+    model = model_of(device)
+    return WarmUp(model.warm_up_minutes.value) if found.assumed and model.known else found
+
+
+_DETECTION: Final = {None: 0, Detection.BELOW: -1, Detection.ABOVE: 1}
+
+
+def _arrays(given: Sequence[Measured]) -> Readings:
+    """Sensors are numbered by name, so that the choice between two that overlap does not depend on what else is
+    there."""
+    names = [_sensor(each) for each in given]
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    columns = np.array(
+        [
+            (
+                each.millis,
+                each.value.steps,
+                UNITS.index(each.value.unit) if each.value.unit in UNITS else -1,
+                model_of(each.device).interval_seconds.value,
+                _DETECTION[each.detection],
+                numbers[name],
+            )
+            for each, name in zip(given, names, strict=True)
+        ],
+        np.int64,
+    ).reshape(-1, 6)
+    millis, steps, unit, interval, detection, stream = columns.T
+    return readings(millis, steps, unit, interval, detection=detection, stream=stream)
+
+
+def _sensor(each: Measured) -> str:
+    device = each.device
+    serial = (device.serial or device.model or "") if device is not None else ""
+    return f"{each.source}|{serial}"
+
+
+def _glucose(of: Outcome) -> Found:
+    numbers: dict[str, Any] = {
+        "active_percent": of.active_percent,
+        "active_percent_after_warm_up": of.active_percent_after_warm_up,
+        "censored_percent": of.censored_percent,
+    }
+    if of.shares is not None:
+        for name in ("very_low", "low", "below", "in_range", "tight", "high", "very_high", "above"):
+            numbers[name] = getattr(of.shares, name)
+    if of.figures is not None:
+        for name in ("mean", "mean_mmol_l", "sd", "sd_mmol_l", "cv", "gmi", "gmi_mmol_mol", "ea1c", "j_index"):
+            numbers[name] = getattr(of.figures, name)
+        for name in ("lbgi", "hbgi", "gri", "least", "greatest"):
+            numbers[name] = getattr(of.figures, name)
+        numbers |= dict(zip(("p05", "p25", "p50", "p75", "p95"), of.figures.percentiles, strict=True))
+    counts = {"days_of_wear": of.days_of_wear, "hypo_1_exclusive": of.hypo_1_exclusive}
+    counts["hypo_night_starts"] = of.hypo_night_starts
+    for kind in Kind:
+        counts |= _events(of.events[kind])
+    return Found(
+        digest=of.element_digest,
+        readings=of.readings,
+        figures={name: float(value) for name, value in numbers.items() if value is not None},
+        counts=counts,
+        accounting={"window": of.accounting.window_millis, "covered": of.accounting.covered_millis}
+        | {reason.word: millis for reason, millis in of.accounting.excluded_millis.items()},
+        dropped={reason.word: count for reason, count in of.accounting.dropped_readings.items()},
+        flags={"sufficient": of.sufficient, "bounded": of.bounded, "mixed_units": of.mixed_units}
+        | {f"goal_{measure}": met for measure, met in of.goals.items()},
+    )
+
+
+def _events(found: Events) -> dict[str, int]:
+    name = found.kind.name.lower()
+    minutes = int((found.end_millis - found.start_millis).sum()) // 60_000
+    truncated = int((found.ended == Ended.TRUNCATED).sum())
+    return {name: len(found), f"{name}_minutes": minutes, f"{name}_truncated": truncated}

@@ -1,0 +1,183 @@
+"""`outcomes`: time in range and its family, kept up to date with every reading; also blood pressure and weight."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from itertools import groupby
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from pydantic import Field, field_validator, model_validator
+
+from clinical import units
+from clinical.issued import Cause, IssuedOutcome, encode
+from clinical.outcomes import IGLU, ISLET, SHIPPED
+from clinical.outcomes.plain_values import BloodPressure, Weight
+from clinical.outcomes.subjects import Glucose, Measured, Subject
+from clinical.records import AnyRecord, DeviceEvent, PatientRef, Quantity, Status, order_key
+from engine import sdk
+from ledger.outcome_lane import bring_up_to_date
+from ledger.outcome_rules import Change, Plan, Work
+from ledger.subjects import matter_of
+from transformers.record_bodies import read_records
+
+REBUILD = "rebuild"
+"""Meta of a message without records that asks for all windows ending on these days: `2026-11-01/2026-11-20`."""
+
+PATIENT = "rebuild_patient"
+"""Meta beside it: whose, as the JSON of a `PatientRef`."""
+
+_PROFILES = {profile.name: profile for profile in (ISLET, IGLU)}
+_LONGEST_DAYS = 366
+_NOTHING = Quantity(steps=0, unit=units.UNITY)
+_CAUSES: Mapping[Status, Cause] = {
+    Status.ENTERED_IN_ERROR: Cause.WITHDRAWN,
+    Status.AMENDED: Cause.CORRECTED,
+    Status.CORRECTED: Cause.CORRECTED,
+}
+
+
+class Target(sdk.Settings):
+    """Of blood pressure in mm[Hg]: a measurement is at target if both values are below."""
+
+    systolic_below: Annotated[int, Field(ge=80, le=250)] = 130
+    diastolic_below: Annotated[int, Field(ge=40, le=150)] = 80
+
+
+class OutcomesSettings(sdk.Settings):
+    """`of`: what the outcomes are about. `windows`: lengths in whole local days, `1` the calendar day; `partial`:
+    those that are also told of before they end. A window is final when it has ended and `grace` has passed."""
+
+    timezone: sdk.Zone
+    """Whose midnight counts."""
+    of: Literal["glucose", "blood-pressure", "weight"] = "glucose"
+    windows: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 7, 14, 30, 90)
+    partial: tuple[int, ...] = (1,)
+    grace: sdk.Duration = 0.0
+    targets: Literal["adult", "older-or-high-risk", "pregnancy-type-1", "pregnancy"] = "adult"
+    profile: Literal["islet", "iglu"] = "islet"
+    target: Target = Target()
+
+    @field_validator("windows")
+    @classmethod
+    def _lengths(cls, windows: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 1 <= days <= _LONGEST_DAYS for days in windows) or len(set(windows)) != len(windows):
+            raise ValueError(f"must be different whole numbers of days from 1 to {_LONGEST_DAYS}, such as [1, 14, 90]")
+        return windows
+
+    @field_validator("grace")
+    @classmethod
+    def _grace(cls, seconds: float) -> float:
+        if not 0 <= seconds <= 7 * 86_400:
+            raise ValueError("must be between 0s and 7d")
+        return seconds
+
+    @model_validator(mode="after")
+    def _partial_of_windows(self) -> "OutcomesSettings":
+        if not set(self.partial) <= set(self.windows):
+            raise ValueError("`partial` names a length that `windows` lacks; write it in both")
+        return self
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What these settings stand for."""
+        return Plan(
+            subject=self._subject,
+            zone=ZoneInfo(self.timezone),
+            lengths=self.windows,
+            partial=frozenset(self.partial),
+            grace_millis=round(self.grace * 1000),
+        )
+
+    @property
+    def _subject(self) -> Subject:
+        if self.of == "blood-pressure":
+            return BloodPressure(self.target.systolic_below, self.target.diastolic_below)
+        if self.of == "weight":
+            return Weight()
+        return Glucose(_PROFILES[self.profile].with_targets(SHIPPED[self.targets]))
+
+
+@sdk.stateful_step("outcomes", settings=OutcomesSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.JSON)
+async def outcomes(message: sdk.Message, settings: OutcomesSettings, tx: sdk.Transaction) -> Sequence[sdk.StepOutput]:
+    """Compute anew what reconciled readings change, from the ledger's readings, and issue what is new.
+
+    Output: for each patient a message with the JSON of a `clinical.issued.IssuedSet`; a Drop if no figure changed. A
+    message without records and with `rebuild` in its meta is the batch lane's.
+    """
+    issued: list[sdk.StepOutput] = []
+    for work in _works(message, settings.plan):
+        made = await bring_up_to_date(tx, settings.plan, work)
+        if made:
+            issued.append(_output(message, work, made))
+    return issued or [sdk.Drop("no figure changed")]
+
+
+def _output(message: sdk.Message, work: Work, made: Sequence[IssuedOutcome]) -> sdk.Message:
+    tally = " ".join(f"{status}={len(list(group))}" for status, group in groupby(sorted(o.status for o in made)))
+    return message.but(body=encode(made), shape=sdk.Shape.JSON, order_key=work.key, meta={"tally": tally})
+
+
+def _works(message: sdk.Message, plan: Plan) -> list[Work]:
+    if REBUILD in message.meta:
+        return [_rebuild(message)]
+    changes: dict[str, list[Change]] = {}
+    patients: dict[str, PatientRef] = {}
+    for record in read_records(message.body):
+        if matter_of(record).subject in plan.subject.reads:
+            key = order_key(record.patient)
+            patients.setdefault(key, record.patient)
+            changes.setdefault(key, []).extend(_changes(record, plan))
+    return [_work(message, patients[key], changes[key]) for key in changes]
+
+
+def _work(
+    message: sdk.Message,
+    patient: PatientRef,
+    changes: Sequence[Change],
+    rebuild: tuple[date, date] | None = None,
+) -> Work:
+    return Work(
+        tenant=message.tenant,
+        patient=patient,
+        key=order_key(patient),
+        changes=changes,
+        now_millis=sdk.to_micros(message.received_at) // 1000,
+        message_id=message.id,
+        origin_id=message.origin_id,
+        new_id=sdk.new_id,
+        rebuild=rebuild,
+    )
+
+
+def _changes(record: AnyRecord, plan: Plan) -> list[Change]:
+    """What a record changed; a device event changes the time that it excludes."""
+    millis = record.effective.millis
+    if not isinstance(record, DeviceEvent):
+        return [Change(millis, _CAUSES.get(record.status, Cause.NEW))]
+    event = Measured(
+        millis,
+        record.value or _NOTHING,
+        record.source.system,
+        device=record.device,
+        event=record.event,
+        until_millis=record.until.millis if record.until is not None else None,
+    )
+    return [Change(millis, Cause.EXCLUSION, span) for span in plan.subject.spans([event])]
+
+
+def _rebuild(message: sdk.Message) -> Work:
+    first, _, last = message.meta[REBUILD].partition("/")
+    try:
+        days = date.fromisoformat(first), date.fromisoformat(last)
+        patient = msgspec.json.decode(message.meta.get(PATIENT, ""), type=PatientRef)
+    except (ValueError, msgspec.MsgspecError):
+        raise sdk.InvalidMessage(
+            "names no days and no patient; a rebuild is asked for with `islet outcomes rebuild`",
+            code="rebuild",
+            path=f"meta.{REBUILD}",
+        ) from None
+    if days[1] < days[0]:
+        raise sdk.InvalidMessage("ends before it begins", code="rebuild", path=f"meta.{REBUILD}")
+    return _work(message, patient, (), days)
