@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import audit, channel, db, messages, patients, replay, run
+from engine.cli import audit, channel, db, lineage, messages, outcomes, patients, replay, run
 from engine.cli.options import Project, fail
 
 app = typer.Typer(
@@ -81,6 +81,8 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(channel.app, name="channel")
 app.add_typer(audit.app, name="audit")
 app.add_typer(patients.app, name="patients")
+app.command("lineage")(lineage.lineage)
+app.add_typer(outcomes.app, name="outcomes")
 app.add_typer(db.app, name="db")
 
 new_app = typer.Typer(help="Start something new from a template that runs.", no_args_is_help=True)
