@@ -1,6 +1,6 @@
 """Walking outcomes: from a figure to the raw messages it rests on, and from a message to the figures it went into.
 
-Nothing of this is stored apart: a window holds a reading or not, and nothing that arrived or was issued is ever deleted.
+Nothing of this is stored apart: a window holds a reading or not, and what arrived or was issued is never deleted.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ async def find_outcomes(ask: Ask, name: str) -> list[Mapping[str, Any]]:
     rows = await ask(
         select(outcome).where(or_(outcome.c.id == name, outcome.c.series == series)).order_by(outcome.c.version)
     )
-    found = [dict(row._mapping) for row in rows]
+    found: list[Mapping[str, Any]] = [dict(row._mapping) for row in rows]
     return [row for row in found if row["id"] == name] or found
 
 

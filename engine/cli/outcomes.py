@@ -49,9 +49,7 @@ def rebuild(
     if not chosen:
         raise fail("no channel that runs has the step `outcomes`" + (f" under the name {channel}" if channel else ""))
     count = with_tools(store, lambda tools: ask_for_rebuild(tools, chosen, days))
-    typer.echo(
-        f"{count} patients' windows are on the road; a running engine takes them up at once, else the next start."
-    )
+    typer.echo(f"{count} requests are on the road; a running engine takes them up at once, else the next start does.")
 
 
 def computing(configuration: Configuration, name: str | None = None) -> list[tuple[ChannelPlan, OutcomesSettings]]:
