@@ -70,7 +70,9 @@ async def test_a_real_clarity_export(name: str, tmp_path: Path) -> None:
         assert (await house.engine.states("clarity-csv-in")).get("held", 0) == held
         assert house.delivered("fhir") == rows - held
         assert house.delivered("ehr") == -(-(rows - held) // 300)  # 300 readings in a message at most
-        assert await house.engine.delivery_states() == {"sent": house.delivered("fhir") + house.delivered("ehr")}
+        assert await house.engine.delivery_states() == {
+            "sent": sum(house.delivered(name) for name in ("fhir", "ehr", "fhir-outcomes"))
+        }
         assert (await house.engine.books()).balance
 
 
