@@ -5,11 +5,7 @@ from typing import Annotated
 
 import typer
 
-<<<<<<< HEAD
-from engine.cli import audit, channel, db, messages, patients, prune, queue, replay, run
-=======
-from engine.cli import audit, channel, db, lineage, messages, outcomes, patients, replay, run
->>>>>>> w7
+from engine.cli import audit, channel, db, lineage, messages, outcomes, patients, prune, queue, replay, run
 from engine.cli.options import Project, fail
 
 app = typer.Typer(
@@ -86,12 +82,9 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(channel.app, name="channel")
 app.add_typer(audit.app, name="audit")
 app.add_typer(patients.app, name="patients")
-<<<<<<< HEAD
-app.add_typer(queue.app, name="queue")
-=======
 app.command("lineage")(lineage.lineage)
 app.add_typer(outcomes.app, name="outcomes")
->>>>>>> w7
+app.add_typer(queue.app, name="queue")
 app.add_typer(db.app, name="db")
 
 new_app = typer.Typer(help="Start something new from a template that runs.", no_args_is_help=True)

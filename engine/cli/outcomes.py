@@ -1,5 +1,6 @@
 """`islet outcomes rebuild`: the batch lane. Every window that ends in a stretch of days, computed anew."""
 
+import getpass
 import os
 from datetime import date
 from typing import Annotated
@@ -13,6 +14,7 @@ from engine.cli.compose import load_project, project_root
 from engine.cli.opened import with_tools
 from engine.cli.options import DEFAULT_STORE, Project, Store, fail
 from engine.config.plan import ChannelPlan, Configuration
+from engine.model.clock import to_micros
 from engine.model.ids import new_id
 from engine.model.message import Message, Shape
 from engine.runtime.tools import Tools
@@ -67,12 +69,18 @@ async def ask_for_rebuild(
 ) -> int:
     """Put one message for each patient and channel on the road; how many."""
     made = [message for plan, settings in chosen for message in await _requests(tools, plan, settings, days)]
-    if made:
-        await tools.journal.writer.accept(made)
+    if not made:
+        return 0
+    await tools.journal.writer.accept(made)
     work: dict[str, list[str]] = {}
     for message in made:
         work.setdefault(process_queue(message.channel), []).append(message.id)
-    await tools.hand_on(work)
+    touched = msgspec.json.encode({"asked": [message.id for message in made]}).decode()
+    now = to_micros(tools.clock.now())
+    # Engines that share a journal look for operations; one that is alone gets tickets.
+    await tools.journal.writer.add_operation((new_id(), now, getpass.getuser(), "rebuild", None, touched))
+    if not tools.leases.shared:
+        await tools.outbox.hand_on(work)
     return len(made)
 
 
