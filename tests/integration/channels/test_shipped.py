@@ -31,7 +31,7 @@ COUNTS = {
     "outcomes": 6,
     "outcomes-fhir-out": 2,
     "reconcile": 9,
-    "stm-oru-in": 14,
+    "stm-oru-in": 16,
     "tidepool-in": 4,
     "weight": 2,
 }
