@@ -38,7 +38,7 @@ class Ingest:
     async def run(self) -> None:
         """Until the source ends. Cancelled: nothing more is settled, and what was not comes again (law 3)."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._commit_loop())
+            group.create_task(self._commit_loop(group))
             try:
                 await self._take_all()
             finally:
@@ -56,15 +56,15 @@ class Ingest:
             self._waiting.append(arrival)
             self._arrived.set()
 
-    async def _commit_loop(self) -> None:
+    async def _commit_loop(self, group: asyncio.TaskGroup) -> None:
         while not (self._ended and not self._waiting):
             await self._arrived.wait()
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
             if batch:
-                await self._commit(batch)
+                await self._commit(batch, group)
 
-    async def _commit(self, batch: Sequence[Arrival]) -> None:
+    async def _commit(self, batch: Sequence[Arrival], group: asyncio.TaskGroup) -> None:
         try:
             receipts = await self._tools.journal.writer.accept([self._message(arrival) for arrival in batch])
         except Unavailable as error:
@@ -73,12 +73,11 @@ class Ingest:
                 await self._settle(
                     arrival, Deferred(_STORE_AWAY_SECONDS, "not stored: the journal is away; send again")
                 )
+            self._leave(batch)
         else:
             for arrival, receipt in zip(batch, receipts, strict=True):
                 await self._settle(arrival, Accepted(receipt.id, receipt.duplicate_of is not None))
-            await self._hand_on(batch, receipts)
-        for _ in batch:
-            self._room.release()
+            group.create_task(self._hand_on(batch, receipts))  # the next commit does not wait for a broker's confirm
 
     def _message(self, arrival: Arrival) -> Message:
         id_ = new_id()
@@ -112,3 +111,8 @@ class Ingest:
         self._tools.meters.add(self._plan.name, "received", len(receipts))
         self._tools.meters.add(self._plan.name, "duplicate", len(receipts) - fresh)
         await self._tools.outbox.hand_on(work)
+        self._leave(batch)
+
+    def _leave(self, batch: Sequence[Arrival]) -> None:
+        for _ in batch:
+            self._room.release()

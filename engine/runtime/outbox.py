@@ -31,25 +31,29 @@ class Outbox:
         self._queries = queries
         self._log = log
         self._parts: dict[str, Part] = {}
-        self._behind: dict[str, asyncio.Lock] = {}
+        self._roads: dict[str, _Road] = {}
 
     def serve(self, parts: Iterable[Part]) -> None:
         """These queues can be filled from the journal."""
         self._parts.update({part.queue: part for part in parts})
 
     async def hand_on(self, work: Mapping[str, Sequence[str]]) -> None:
-        """Publish tickets for what has been committed: queue → ids.
+        """Publish tickets for what has been committed: queue → ids. Those of one queue go in the order of the calls;
+        what comes while its tickets are on the way goes together in the next ones.
 
         If the broker is away, the journal still has the work; the queue is filled once the broker is back.
         """
-        for queue, ids in work.items():
-            if ids and not await self._caught_up(queue):
-                await self._publish(queue, ids)
+        ways = [self._send(queue, ids) for queue, ids in work.items() if ids]
+        if len(ways) == 1:
+            await ways[0]
+        else:
+            await asyncio.gather(*ways)
 
     async def catch_up(self) -> None:
         """Fill the queues that are behind, as far as broker and journal let us."""
-        for queue in tuple(self._behind):
-            await self._caught_up(queue)
+        for queue, road in tuple(self._roads.items()):
+            if road.behind:
+                await self._send(queue, ())
 
     async def fill(self, part: Part) -> int:
         """Tickets for all that is in flight of one part, oldest first; the number of ids. Raises Unavailable."""
@@ -59,29 +63,39 @@ class Outbox:
             published, after = published + len(ids), ids[-1]
         return published
 
-    async def _caught_up(self, queue: str) -> bool:
-        """Was the queue behind? Then this has tried to fill it, with what the caller has committed too."""
-        if (turn := self._behind.get(queue)) is None:
-            return False
-        async with turn:
-            if queue not in self._behind:  # filled by another call, which may have looked before our commit
-                return False
+    async def _send(self, queue: str, ids: Sequence[str]) -> None:
+        road = self._roads.get(queue)
+        if road is None:
+            road = self._roads[queue] = _Road()
+        road.waiting += ids
+        async with road.turn:
+            behind, waiting = road.behind, road.waiting
+            if not behind and not waiting:
+                return  # whoever was before us took ours along
+            road.waiting = []
+            road.behind = queue in self._parts  # until it has gone well
             try:
-                await self.fill(self._parts[queue])
+                if behind:
+                    await self.fill(self._parts[queue])  # all of `waiting` was committed before this looks
+                    self._log.info("queue_filled", queue=queue)
+                else:
+                    await self._broker.publish(queue, tickets(waiting))
             except Unavailable as error:
-                self._log.debug("publish_failed", queue=queue, code=error.code)
+                tell = self._log.debug if behind else self._log.warning
+                tell("publish_failed", queue=queue, code=error.code, count=len(waiting))
             else:
-                del self._behind[queue]
-                self._log.info("queue_filled", queue=queue)
-        return True
+                road.behind = False
 
-    async def _publish(self, queue: str, ids: Sequence[str]) -> None:
-        try:
-            await self._broker.publish(queue, tickets(ids))
-        except Unavailable as error:
-            self._log.warning("publish_failed", queue=queue, code=error.code, count=len(ids))
-            if queue in self._parts:
-                self._behind.setdefault(queue, asyncio.Lock())
+
+class _Road:
+    """To one queue: one sends at a time. `behind`: tickets may be missing in it that only the journal knows of."""
+
+    __slots__ = ("behind", "turn", "waiting")
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting: list[str] = []
+        self.behind = False
 
 
 async def in_flight(part: Part, queries: Queries, after: str, limit: int) -> Sequence[str]:

@@ -3,9 +3,10 @@
     ticket ─► load ─ filter ─► transform steps ─► stateful steps ─► outcome, keys, children, deliveries (commit)
            ─► tickets for what comes next ─► acknowledge the lease
 
-One ticket at a time, in the order of the queue, so that what belongs together stays in order; with `wait_for_order`
-messages wait for earlier ones first (`runtime.waiting`). The lease is acknowledged only after the commit (law 2); a
-step that cannot go on now is tried again in place.
+In the order of the queue, so that what belongs together stays in order: the tickets that are there make one batch, the
+next is begun when its outcomes are committed. With `wait_for_order` messages wait for earlier ones first
+(`runtime.waiting`). Leases are acknowledged only after the commit (law 2); a step that cannot go on now is tried again
+in place.
 """
 
 import asyncio
@@ -22,12 +23,13 @@ from engine.model.message import Message
 from engine.model.retry import RetryPolicy
 from engine.model.share import WHOLE, Share
 from engine.runtime import decide
+from engine.runtime.handfuls import handfuls
 from engine.runtime.outbox import TICKET_SIZE, in_flight
 from engine.runtime.parts import Part, Role, work_of
 from engine.runtime.tools import Tools
 from engine.runtime.waiting import Stay, WaitingRoom, batches
 
-_PREFETCH = 4
+_PREFETCH = 64
 _ROOM = 2000  # tickets in hand where messages wait for others
 _AT_ONCE = 64
 _TRIES = 3  # of a step that failed in a way we do not know
@@ -58,9 +60,10 @@ class Process:
                 await self._take_over(lambda found: self._seat(found, room))
                 await self._by_way_of(room, stream)
                 return
-            await self._take_over(self._work)
-            async for lease in stream:
-                await self._until_done(lambda at=lease: self._work(at))  # type: ignore[misc]
+            await self._take_over(lambda found: self._work([found]))
+            async with aclosing(handfuls(stream, _PREFETCH)) as coming:
+                async for leases_at_hand in coming:
+                    await self._until_done(lambda at=leases_at_hand: self._work(at))  # type: ignore[misc]
 
     async def _take_over(self, work: Callable[[Lease], Awaitable[None]]) -> None:
         """What another engine had under way here goes first, in its order: deliveries whose tickets it may not have
@@ -102,9 +105,10 @@ class Process:
                     await self._seat(lease, room)
                     coming = asyncio.ensure_future(anext(stream, None))
         finally:
-            for waiting in (coming, timer):
-                if waiting is not None:
-                    waiting.cancel()
+            unfinished: list[asyncio.Future[Any]] = [coming] if timer is None else [coming, timer]
+            for one in unfinished:
+                one.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)  # the stream can be closed only then
 
     async def _seat(self, lease: Lease, room: WaitingRoom) -> None:
         messages = await self._tools.journal.queries.pending(await self._due(lease.ticket.ids))
@@ -142,13 +146,15 @@ class Process:
             else:
                 return
 
-    async def _work(self, lease: Lease) -> None:
+    async def _work(self, leases: Sequence[Lease]) -> None:
         if not self._may_work():
             raise Unavailable("another engine may have this part of the work now", code="part-lost")
-        for ids in batches(await self._due(lease.ticket.ids), TICKET_SIZE):
+        named = [id_ for lease in leases for id_ in lease.ticket.ids]
+        for ids in batches(await self._due(named), TICKET_SIZE):
             if messages := await self._tools.journal.queries.pending(ids):
                 await self._work_on(messages)
-        await lease.ack()
+        for lease in leases:
+            await lease.ack()
 
     async def _due(self, ids: Sequence[str]) -> Sequence[str]:
         """These; among engines that share, whatever of our part is in flight up to the newest of them, since older
