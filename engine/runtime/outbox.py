@@ -31,7 +31,7 @@ class Outbox:
         self._queries = queries
         self._log = log
         self._parts: dict[str, Part] = {}
-        self._roads: dict[str, _Road] = {}
+        self._ways: dict[str, _Way] = {}
 
     def serve(self, parts: Iterable[Part]) -> None:
         """These queues can be filled from the journal."""
@@ -51,8 +51,8 @@ class Outbox:
 
     async def catch_up(self) -> None:
         """Fill the queues that are behind, as far as broker and journal let us."""
-        for queue, road in tuple(self._roads.items()):
-            if road.behind:
+        for queue, way in tuple(self._ways.items()):
+            if way.behind:
                 await self._send(queue, ())
 
     async def fill(self, part: Part) -> int:
@@ -64,16 +64,16 @@ class Outbox:
         return published
 
     async def _send(self, queue: str, ids: Sequence[str]) -> None:
-        road = self._roads.get(queue)
-        if road is None:
-            road = self._roads[queue] = _Road()
-        road.waiting += ids
-        async with road.turn:
-            behind, waiting = road.behind, road.waiting
+        way = self._ways.get(queue)
+        if way is None:
+            way = self._ways[queue] = _Way()
+        way.waiting += ids
+        async with way.turn:
+            behind, waiting = way.behind, way.waiting
             if not behind and not waiting:
                 return  # whoever was before us took ours along
-            road.waiting = []
-            road.behind = queue in self._parts  # until it has gone well
+            way.waiting = []
+            way.behind = queue in self._parts  # until it has gone well
             try:
                 if behind:
                     await self.fill(self._parts[queue])  # all of `waiting` was committed before this looks
@@ -84,10 +84,10 @@ class Outbox:
                 tell = self._log.debug if behind else self._log.warning
                 tell("publish_failed", queue=queue, code=error.code, count=len(waiting))
             else:
-                road.behind = False
+                way.behind = False
 
 
-class _Road:
+class _Way:
     """To one queue: one sends at a time. `behind`: tickets may be missing in it that only the journal knows of."""
 
     __slots__ = ("behind", "turn", "waiting")
