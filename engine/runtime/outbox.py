@@ -52,7 +52,7 @@ class Outbox:
             await self._caught_up(queue)
 
     async def fill(self, part: Part) -> int:
-        """Tickets for all that is in flight of one part, oldest first; the number of ids. Raises Unavailable."""
+        """Tickets for all that is in flight of one part's lane, oldest first; the number of ids. Raises Unavailable."""
         published, after = 0, ""
         while ids := await in_flight(part, self._queries, after, _AT_ONCE):
             await self._broker.publish(part.queue, tickets(ids))
@@ -85,8 +85,9 @@ class Outbox:
 
 
 async def in_flight(part: Part, queries: Queries, after: str, limit: int) -> Sequence[str]:
-    """Ids in flight of one part that are greater than `after`, in order. Raises Unavailable."""
+    """Ids in flight of one part's lane that are greater than `after`, in order. Raises Unavailable."""
     if part.role is Role.PROCESS:
-        return await queries.in_flight(part.channel, after, limit, part.share)
+        return await queries.in_flight(part.channel, after, limit, part.share, part.lane)
     assert part.destination is not None
-    return await queries.deliveries_in_flight(part.channel, part.destination.name, after, limit, part.share)
+    name = part.destination.name
+    return await queries.deliveries_in_flight(part.channel, name, after, limit, part.share, part.lane)
