@@ -35,6 +35,7 @@ from engine.model.errors import (
     Unreachable,
 )
 from engine.model.ids import new_id
+from engine.model.lane import LANE, Lane
 from engine.model.message import ORDER_AT, Message, Shape
 from engine.model.outcome import (
     KEEP,
@@ -54,6 +55,7 @@ from engine.plugins.plugin import Plugin, destination, field_reader, filter_step
 
 __all__ = [
     "KEEP",
+    "LANE",
     "ORDER_AT",
     "Accepted",
     "Answer",
@@ -72,6 +74,7 @@ __all__ = [
     "FieldReader",
     "InvalidMessage",
     "Keep",
+    "Lane",
     "Log",
     "Message",
     "NeedsOperator",

@@ -16,6 +16,7 @@ from engine.cli.options import DEFAULT_STORE, Project, Store, fail
 from engine.config.plan import ChannelPlan, Configuration
 from engine.model.clock import to_micros
 from engine.model.ids import new_id
+from engine.model.lane import LANE, Lane
 from engine.model.message import Message, Shape
 from engine.runtime.tools import Tools
 from ledger.outcome_queries import patients_with
@@ -74,7 +75,7 @@ async def ask_for_rebuild(
     await tools.journal.writer.accept(made)
     work: dict[str, list[str]] = {}
     for message in made:
-        work.setdefault(process_queue(message.channel), []).append(message.id)
+        work.setdefault(process_queue(message.channel, lane=Lane.BATCH), []).append(message.id)
     touched = msgspec.json.encode({"asked": [message.id for message in made]}).decode()
     now = to_micros(tools.clock.now())
     # Engines that share a journal look for operations; one that is alone gets tickets.
@@ -97,7 +98,7 @@ async def _requests(
     messages = []
     for patient in found:
         id_ = new_id()
-        meta = {REBUILD: said, PATIENT: msgspec.json.encode(patient).decode()}
+        meta = {REBUILD: said, PATIENT: msgspec.json.encode(patient).decode(), LANE: Lane.BATCH.value}
         messages.append(
             Message(
                 id=id_,

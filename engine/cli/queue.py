@@ -14,7 +14,7 @@ from engine.cli.place import EMBEDDED
 from engine.cli.show import console, table
 from engine.config.plan import Configuration
 from engine.runtime.outbox import in_flight
-from engine.runtime.parts import Part, work_of
+from engine.runtime.parts import Part, queues_of
 from engine.runtime.tools import Tools
 
 _MOST = 100_000
@@ -40,9 +40,9 @@ def list_(
             for part in parts
         ]
 
-    shown = table("queue", "tickets", "in flight")
+    shown = table("queue", "lane", "tickets", "in flight")
     for part, tickets, waiting in run_with(tools, look):
-        shown.add_row(part.queue, str(tickets), str(waiting))
+        shown.add_row(part.queue, part.lane, str(tickets), str(waiting))
     console().print(shown)
 
 
@@ -80,4 +80,4 @@ def _parts(project: Project, partitions: int) -> Iterator[Part]:
         raise fail(as_text(loaded).rstrip())
     configuration: Configuration = loaded.configuration
     for plan in configuration.channels.values():
-        yield from work_of(plan, partitions)
+        yield from queues_of(plan, partitions)

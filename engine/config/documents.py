@@ -120,6 +120,9 @@ class ChannelKeys(Document):
         1000, ge=1, description="Messages on their way into the journal at once; then senders wait"
     )
     keep: Keep = Field(Keep(), description="How long messages are kept")
+    lane: Literal["live", "batch"] = Field(
+        "live", description="batch: what it brings, such as a year of history, waits for what is live in all channels"
+    )
     wait_for_order: Duration = Field(
         0.0,
         ge=0,

@@ -11,6 +11,7 @@ from engine.config.names import hint, suggest
 from engine.config.plan import ChannelPlan, DestinationPlan
 from engine.config.problems import Report
 from engine.config.routes import Arrow, Routes
+from engine.model.lane import Lane
 from engine.model.message import Shape
 from engine.plugins.plugin import Plugin
 
@@ -203,6 +204,7 @@ def _plan(draft: Draft, feeds: tuple[str, ...], version: str) -> ChannelPlan:
         holds_up_to=keys.holds_up_to,
         retention=keys.keep.retention(),
         order_wait_seconds=keys.wait_for_order,
+        lane=Lane(keys.lane),
         version=version,
     )
 

@@ -56,6 +56,7 @@ _ALIASES: Final[dict[str, str]] = {
     "queue_size": "holds_up_to",
     "buffer": "holds_up_to",
     "wait": "wait_for_order",
+    "priority": "lane",
     "order_wait": "wait_for_order",
     "max_queue": "holds_up_to",
     # around a destination

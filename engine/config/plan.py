@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.model.lane import Lane
 from engine.model.message import Message, Shape
 from engine.model.outcome import Drop, Keep
 from engine.model.retention import Retention
@@ -70,6 +71,8 @@ class ChannelPlan:
     """How long its messages and deliveries are kept."""
     order_wait_seconds: float = 0.0
     """How long a message waits for others of its order key that come before it (`runtime.waiting`)."""
+    lane: Lane = Lane.LIVE
+    """BATCH: what it takes in and makes may wait for what is live, here and in all channels after it."""
     version: str = ""
     """Twelve hex digits over the channel's text and all it refers to."""
 

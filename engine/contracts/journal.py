@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from engine.contracts.plugins import Transaction
 from engine.model.delivery import Delivery
 from engine.model.errors import EngineError
+from engine.model.lane import Lane
 from engine.model.message import Message
 from engine.model.outcome import Answer, Tally
 from engine.model.share import WHOLE, Share
@@ -172,16 +173,21 @@ class Queries(Protocol):
         """Those of these deliveries that are in flight, in the order they were made."""
         ...
 
-    async def lane(self, channel: str, destination: str, order_key: str, limit: int) -> Sequence[PendingDelivery]:
-        """The deliveries in flight of one key to one destination, oldest first."""
+    async def lane(
+        self, channel: str, destination: str, order_key: str, limit: int, lane: Lane = Lane.LIVE
+    ) -> Sequence[PendingDelivery]:
+        """The deliveries in flight of one key to one destination in one lane, oldest first."""
         ...
 
-    async def in_flight(self, channel: str, after: str, limit: int, share: Share = WHOLE) -> Sequence[str]:
-        """Ids of the channel's messages in flight and greater than `after`, in order; of one share of its work."""
+    async def in_flight(
+        self, channel: str, after: str, limit: int, share: Share = WHOLE, lane: Lane = Lane.LIVE
+    ) -> Sequence[str]:
+        """Ids of the channel's messages in flight and greater than `after`, in order; of one share of its work, and
+        one lane."""
         ...
 
     async def deliveries_in_flight(
-        self, channel: str, destination: str, after: str, limit: int, share: Share = WHOLE
+        self, channel: str, destination: str, after: str, limit: int, share: Share = WHOLE, lane: Lane = Lane.LIVE
     ) -> Sequence[str]: ...
 
     async def lease_holders(self, prefix: str) -> Sequence[str]:

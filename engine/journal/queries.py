@@ -14,6 +14,7 @@ from engine.journal.errors import journal_error
 from engine.journal.recent import Recent
 from engine.model.clock import from_micros, to_micros
 from engine.model.delivery import Delivery
+from engine.model.lane import Lane
 from engine.model.message import Message, Shape
 from engine.model.share import WHOLE, Share
 
@@ -125,12 +126,15 @@ class JournalQueries:
         rows = await self.all(_DELIVERY.where(_d.id.in_(missing), _DELIVERY_IN_FLIGHT))
         return sorted([*found, *map(_to_delivery, rows)], key=lambda pending: pending.delivery.id)
 
-    async def lane(self, channel: str, destination: str, order_key: str, limit: int) -> Sequence[PendingDelivery]:
+    async def lane(
+        self, channel: str, destination: str, order_key: str, limit: int, lane: Lane = Lane.LIVE
+    ) -> Sequence[PendingDelivery]:
         rows = await self.all(
             _DELIVERY.where(
                 _d.channel == channel,
                 _d.destination == destination,
                 _d.order_key == order_key,
+                _d.lane == lane.value,
                 _DELIVERY_IN_FLIGHT,
             )
             .order_by(_d.id)
@@ -138,23 +142,28 @@ class JournalQueries:
         )
         return [_to_delivery(row) for row in rows]
 
-    async def in_flight(self, channel: str, after: str, limit: int, share: Share = WHOLE) -> Sequence[str]:
+    async def in_flight(
+        self, channel: str, after: str, limit: int, share: Share = WHOLE, lane: Lane = Lane.LIVE
+    ) -> Sequence[str]:
         rows = await self.all(
             select(_m.id)
-            .where(_m.channel == channel, _MESSAGE_IN_FLIGHT, _m.id > after, *_of(_m.shard, share))
+            .where(
+                _m.channel == channel, _m.lane == lane.value, _MESSAGE_IN_FLIGHT, _m.id > after, *_of(_m.shard, share)
+            )
             .order_by(_m.id)
             .limit(limit)
         )
         return [row[0] for row in rows]
 
     async def deliveries_in_flight(
-        self, channel: str, destination: str, after: str, limit: int, share: Share = WHOLE
+        self, channel: str, destination: str, after: str, limit: int, share: Share = WHOLE, lane: Lane = Lane.LIVE
     ) -> Sequence[str]:
         rows = await self.all(
             select(_d.id)
             .where(
                 _d.channel == channel,
                 _d.destination == destination,
+                _d.lane == lane.value,
                 _DELIVERY_IN_FLIGHT,
                 _d.id > after,
                 *_of(_d.shard, share),

@@ -10,17 +10,19 @@ import orjson
 from engine.contracts.journal import Child, DeliveryOutcome, Failure, ProcessOutcome, Receipt
 from engine.model.clock import to_micros
 from engine.model.delivery import Delivery
+from engine.model.lane import lane_of
 from engine.model.message import Message
 from engine.model.share import shard_of
 from engine.model.states import DeliveryState, MessageState
 
 Row = tuple[Any, ...]
 MESSAGE_COLUMNS = (
-    "id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, shard, received_at, state, "
-    "state_at, reason, duplicate_of, control_id, code, path, text, detail, fingerprint"
+    "id, channel, tenant, origin_id, parent_id, shape, body, meta, source_key, order_key, shard, lane, received_at, "
+    "state, state_at, reason, duplicate_of, control_id, code, path, text, detail, fingerprint"
 )
 DELIVERY_COLUMNS = (
-    "id, message_id, origin_id, channel, destination, shape, body, meta, order_key, shard, made_at, state, state_at"
+    "id, message_id, origin_id, channel, destination, shape, body, meta, order_key, shard, lane, made_at, state, "
+    "state_at"
 )
 _FAILURE_COLUMNS = ("code", "path", "text", "detail", "fingerprint")
 OUTCOME_COLUMNS = ("state", "state_at", "attempts", "fanout", "reason", "tally", *_FAILURE_COLUMNS)
@@ -75,6 +77,7 @@ def message_row(
         message.source_key,
         message.order_key,
         shard_of(message.order_key, message.id),
+        lane_of(message.meta).value,
         at,
         state.value,
         at,
@@ -142,6 +145,7 @@ def delivery_row(delivery: Delivery, at: int) -> Row:
         _meta_text(delivery),
         delivery.order_key,
         shard_of(delivery.order_key, delivery.id),
+        lane_of(delivery.meta).value,
         at,
         DeliveryState.QUEUED.value,
         at,

@@ -26,8 +26,8 @@ from engine.journal.rows import insert_rows, update_rows
 from engine.model.errors import Refused
 from engine.model.message import Message
 
-_INSERT_MESSAGE = (f"INSERT INTO message ({MESSAGE_COLUMNS})", 22)
-_INSERT_DELIVERY = (f"INSERT INTO delivery ({DELIVERY_COLUMNS})", 13)
+_INSERT_MESSAGE = (f"INSERT INTO message ({MESSAGE_COLUMNS})", 23)
+_INSERT_DELIVERY = (f"INSERT INTO delivery ({DELIVERY_COLUMNS})", 14)
 _STILL_RECEIVED = (
     "SELECT json_group_array(id) FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
 )

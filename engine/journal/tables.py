@@ -80,6 +80,7 @@ message = Table(
     Column("source_key", Text),
     Column("order_key", _bytewise()),
     Column("shard", SmallInteger, nullable=False, server_default="0"),  # of `engine.model.share`
+    Column("lane", Text, nullable=False, server_default="live"),  # of `engine.model.lane`
     Column("received_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("state_at", BigInteger, nullable=False),
@@ -93,7 +94,7 @@ message = Table(
     *_failure_columns(),
     Index("message_origin", "origin_id"),
     Index("message_parent", "parent_id", **_where(text("parent_id IS NOT NULL"))),
-    Index("message_in_flight", "channel", "id", **_where(_states(MESSAGE_IN_FLIGHT))),
+    Index("message_in_flight", "channel", "lane", "id", **_where(_states(MESSAGE_IN_FLIGHT))),
     Index("message_waiting", "fingerprint", "id", **_where(_states(WAITING))),
     Index("message_ended_early", "state", "id", **_where(_states(ENDED_EARLY))),
     Index("message_control_id", "control_id", "id", **_where(text("control_id IS NOT NULL"))),
@@ -126,6 +127,7 @@ delivery = Table(
     Column("meta", Text, nullable=False),
     Column("order_key", _bytewise()),
     Column("shard", SmallInteger, nullable=False, server_default="0"),
+    Column("lane", Text, nullable=False, server_default="live"),
     Column("made_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("state_at", BigInteger, nullable=False),
@@ -143,6 +145,7 @@ delivery = Table(
         "delivery_in_flight",
         "channel",
         "destination",
+        "lane",
         "id",
         **_where(_states(DELIVERY_IN_FLIGHT)),
     ),

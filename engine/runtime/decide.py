@@ -24,6 +24,7 @@ from engine.model.errors import (
 )
 from engine.model.fingerprint import fingerprint
 from engine.model.ids import new_id
+from engine.model.lane import in_lane, lane_of
 from engine.model.message import Message
 from engine.model.outcome import Aside, Drop, StepOutput, as_outputs
 from engine.model.states import MessageState
@@ -80,7 +81,8 @@ def outcome_of(plan: ChannelPlan, message: Message, passed: Passed, now: datetim
     tally = _tally(passed)
     children = [_set_aside(plan, message, aside, now) for aside in passed.asides]
     deliveries: list[Delivery] = []
-    for output in map(_without_tally, passed.messages):
+    for made in passed.messages:
+        output = _behind(plan, message, _without_tally(made))
         children += [Child(output.child(channel, message, now)) for channel in plan.feeds]
         deliveries += [_delivery(message, output, destination.name) for destination in plan.destinations]
     if children or deliveries:
@@ -115,6 +117,12 @@ def _without_tally(output: Message) -> Message:
     if "tally" not in output.meta:
         return output
     return replace(output, meta={name: value for name, value in output.meta.items() if name != "tally"})
+
+
+def _behind(plan: ChannelPlan, message: Message, output: Message) -> Message:
+    """What comes of batch work is batch work, whatever the steps say."""
+    meta = in_lane(output.meta, plan.lane, lane_of(message.meta))
+    return output if meta is output.meta else replace(output, meta=meta)
 
 
 def _set_aside(plan: ChannelPlan, message: Message, aside: Aside, now: datetime) -> Child:
@@ -179,9 +187,10 @@ def ids_by_queue(
                 if child.state is MessageState.RECEIVED:
                     message = child.message
                     share = share_of(message.order_key, message.id, partitions)
-                    work.setdefault(process_queue(message.channel, share), []).append(message.id)
+                    queue = process_queue(message.channel, share, lane_of(message.meta))
+                    work.setdefault(queue, []).append(message.id)
             for delivery in outcome.deliveries:
                 share = share_of(delivery.order_key, delivery.id, several[delivery.destination])
-                queue = dispatch_queue(delivery.channel, delivery.destination, share)
+                queue = dispatch_queue(delivery.channel, delivery.destination, share, lane_of(delivery.meta))
                 work.setdefault(queue, []).append(delivery.id)
     return work

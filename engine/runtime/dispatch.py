@@ -1,8 +1,8 @@
 """Dispatch: from the queue of one destination out of the house. The third module of the data path.
 
-    ticket ─► load ─► lanes (order per key) ─► breaker ─► destination.send ─► answer ─► outcome (commit) ─► lease
+    ticket ─► load ─► road (order per key) ─► breaker ─► destination.send ─► answer ─► outcome (commit) ─► lease
 
-`at_once` workers share the lanes. A delivery is sent, its outcome committed, and only then may the next of its lane
+`at_once` workers share the road. A delivery is sent, its outcome committed, and only then may the next of its lane
 go; a lease is acknowledged when all its deliveries are settled here (law 2). A delivery that is to be tried again
 waits in its lane with its due time in the journal, so a restart knows it too.
 """
@@ -22,13 +22,15 @@ from engine.model.breaker import Breaker
 from engine.model.delivery import Delivery
 from engine.model.errors import EngineError, NeedsOperator, Throttled, Unavailable
 from engine.model.ids import millis_of
+from engine.model.lane import Lane, lane_of
 from engine.model.outcome import Answer
 from engine.model.share import WHOLE, Share
 from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
-from engine.runtime.lanes import Lanes, Waiting
+from engine.runtime.lanes import Waiting
 from engine.runtime.outbox import TICKET_SIZE, in_flight
 from engine.runtime.parts import Part, Role
+from engine.runtime.road import Road
 from engine.runtime.tools import Tools
 from engine.runtime.verdicts import Attempt, judge, unexpected
 
@@ -58,13 +60,13 @@ class Dispatch:
         self._plan = plan
         self._destination = destination
         self._tools = tools
-        self._lanes = Lanes(in_order=plan.in_order)
+        self._road = Road(in_order=plan.in_order)
         self._breaker = Breaker(plan.breaker_failures, plan.breaker_rest_seconds)
         self._changed = asyncio.Event()
         self._slots = asyncio.Semaphore(max(1, plan.at_once // share.of))
         self._outcomes: Batcher[DeliveryOutcome] = Batcher(self._commit)
         self._paused_until = 0.0
-        self._finished_meanwhile: set[str] = set()
+        self._finished_meanwhile: dict[Lane, set[str]] = {lane: set() for lane in Lane}
         self._stopping = False
         self._needs_operator: NeedsOperator | None = None
 
@@ -74,11 +76,12 @@ class Dispatch:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._outcomes.run())
-                reader = group.create_task(self._read())
+                readers = [group.create_task(self._read(self._part.in_lane(lane))) for lane in Lane]
                 async with asyncio.TaskGroup() as sends:
                     await self._pump(sends)
                 await self._outcomes.end()
-                reader.cancel()  # its unfinished leases go back
+                for reader in readers:
+                    reader.cancel()  # its unfinished leases go back
         finally:
             await self._destination.close()
         if self._needs_operator is not None:
@@ -89,15 +92,16 @@ class Dispatch:
         self._stopping = True
         self._changed.set()
 
-    async def _read(self) -> None:
-        await self._read_journal()
-        async with aclosing(self._tools.broker.consume(self._part.queue, _PREFETCH)) as leases:  # type: ignore[type-var]
+    async def _read(self, part: Part) -> None:
+        """One lane of the part."""
+        await self._read_journal(part)
+        async with aclosing(self._tools.broker.consume(part.queue, _PREFETCH)) as leases:  # type: ignore[type-var]
             async for lease in leases:
                 if lease.after_gap:
-                    await self._read_journal()
-                await self._take_in(lease.ticket.ids, lease.ack)
+                    await self._read_journal(part)
+                await self._take_in(part.lane, lease.ticket.ids, lease.ack)
 
-    async def _read_journal(self) -> None:
+    async def _read_journal(self, part: Part) -> None:
         """First everything that was in flight before, oldest first: what an earlier run knew of the order (a lane that
         did not fit, a delivery given back, a ticket that was lost) is in the journal, not in the tickets."""
         room = asyncio.Semaphore(_PREFETCH)
@@ -108,21 +112,22 @@ class Dispatch:
         after = ""
         while True:
             await room.acquire()
-            ids = await self._asked(in_flight, self._part, self._tools.journal.queries, after, TICKET_SIZE)
+            ids = await self._asked(in_flight, part, self._tools.journal.queries, after, TICKET_SIZE)
             if not ids:
                 return
-            await self._take_in(ids, finished)
+            await self._take_in(part.lane, ids, finished)
             after = ids[-1]
 
-    async def _take_in(self, ids: Sequence[str], finished: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Into the lanes with what is in flight of these; `finished` runs when they need nothing more from us."""
-        self._finished_meanwhile.clear()
+    async def _take_in(self, lane: Lane, ids: Sequence[str], finished: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Onto the road with what is in flight of these; `finished` runs when they need nothing more from us."""
+        meanwhile = self._finished_meanwhile[lane]
+        meanwhile.clear()
         read = await self._asked(self._tools.journal.queries.pending_deliveries, ids)
         # What was finished between the journal's answer and now is in flight only in that answer.
-        pending = [item for item in read if item.delivery.id not in self._finished_meanwhile]
+        pending = [item for item in read if item.delivery.id not in meanwhile]
         held = _Held(finished, len(pending), self._outcomes)
         for item in pending:
-            self._lanes.add(Waiting(item, held.settled), self._not_before(item))
+            self._road.add(Waiting(item, held.settled), self._not_before(item))
         if not pending:
             await finished()
         self._changed.set()
@@ -158,10 +163,10 @@ class Dispatch:
             self._changed.clear()
             now = self._tools.clock.monotonic()
             wait = max(self._paused_until - now, self._breaker.wait(now))
-            if wait <= 0 and (batch := self._lanes.take(most, now)):
+            if wait <= 0 and (batch := self._road.take(most, now)):
                 self._breaker.calling()
                 return batch
-            due = self._lanes.next_wake()
+            due = self._road.next_wake()
             if wait <= 0 and due is not None:
                 wait = max(0.001, due - now)
             await self._until_changed(wait)
@@ -230,7 +235,7 @@ class Dispatch:
                 self._finished(waiting, attempt.outcome)
             else:
                 waiting.pending = waiting.pending.after(attempt.outcome)
-                self._lanes.rest(waiting, now + attempt.wait_seconds)
+                self._road.rest(waiting, now + attempt.wait_seconds)
         self._changed.set()
 
     def _note(self, results: Sequence[Answer | EngineError], now: float) -> None:
@@ -248,19 +253,21 @@ class Dispatch:
         if outcome.state is DeliveryState.SENT:
             arrived = millis_of(waiting.pending.delivery.origin_id) / 1000
             self._tools.meters.took(max(0.0, self._tools.clock.now().timestamp() - arrived))
-        self._finished_meanwhile.add(waiting.id)
-        key = self._lanes.done(waiting)
+        lane = lane_of(waiting.pending.delivery.meta)
+        self._finished_meanwhile[lane].add(waiting.id)
+        key = self._road.done(waiting)
         if key is not None:
-            self._outcomes.spawn(self._refill(key))
+            self._outcomes.spawn(self._refill(lane, key))
 
-    async def _refill(self, order_key: str) -> None:
+    async def _refill(self, lane: Lane, order_key: str) -> None:
         """More of this lane than fitted here: the journal has it."""
         key: str | None = order_key
         while key is not None:
-            more = await self._asked(self._tools.journal.queries.lane, self._channel, self._plan.name, key, _REFILL)
+            ask = self._tools.journal.queries.lane
+            more = await self._asked(ask, self._channel, self._plan.name, key, _REFILL, lane)
             waits = [Waiting(item, lambda: None) for item in more]
             rest_until = self._not_before(more[0]) if more else None
-            key = self._lanes.refill(key, waits, rest_until, more_to_come=len(more) == _REFILL)
+            key = self._road.refill(lane, key, waits, rest_until, more_to_come=len(more) == _REFILL)
         self._changed.set()
 
     async def _commit(self, outcomes: Sequence[DeliveryOutcome]) -> None:

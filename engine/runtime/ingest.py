@@ -15,6 +15,7 @@ from engine.contracts.journal import Receipt
 from engine.contracts.plugins import Arrival, Source
 from engine.model.errors import Unavailable
 from engine.model.ids import new_id
+from engine.model.lane import in_lane, lane_of
 from engine.model.message import Message
 from engine.model.outcome import Accepted, Deferred, Verdict
 from engine.runtime.parts import share_of
@@ -89,7 +90,7 @@ class Ingest:
             received_at=self._tools.clock.now(),
             origin_id=id_,
             tenant=self._plan.tenant,
-            meta=arrival.meta,
+            meta=in_lane(arrival.meta, self._plan.lane),
             source_key=arrival.source_key,
             order_key=arrival.order_key,
         )
@@ -106,7 +107,8 @@ class Ingest:
         for arrival, receipt in zip(batch, receipts, strict=True):
             if receipt.duplicate_of is None:
                 fresh += 1
-                queue = process_queue(self._plan.name, share_of(arrival.order_key, receipt.id, partitions))
+                lane = lane_of(in_lane(arrival.meta, self._plan.lane))
+                queue = process_queue(self._plan.name, share_of(arrival.order_key, receipt.id, partitions), lane)
                 work.setdefault(queue, []).append(receipt.id)
         self._tools.meters.add(self._plan.name, "received", len(receipts))
         self._tools.meters.add(self._plan.name, "duplicate", len(receipts) - fresh)

@@ -1,7 +1,8 @@
 """Lanes: which delivery may go next to a destination. Pure bookkeeping, no I/O, no clock of its own.
 
 Deliveries with the same order key form a lane and go one after the other; one that waits for its next attempt keeps
-its lane waiting, and only that. Without a key (or when order does not matter) a delivery is a lane of its own.
+its lane waiting, and only that. Without a key (or when order does not matter) a delivery is a lane of its own. These
+are lanes of keys; what is live and what is batch each has its own (`runtime.road`).
 """
 
 import heapq
@@ -42,6 +43,7 @@ class Lanes:
         self._limit = lane_limit
         self._lanes: dict[str, _Lane] = {}
         self._ready: OrderedDict[str, None] = OrderedDict()
+        self._blocked: set[str] = set()
         self._resting: list[tuple[float, int, str]] = []
         self._number = count()
         self._known: set[str] = set()
@@ -73,14 +75,26 @@ class Lanes:
         lane.queue.append(waiting)
         self._known.add(waiting.id)
 
-    def take(self, most: int, now: float) -> list[Waiting]:
-        """Up to `most` deliveries of different lanes that may go now. Their lanes wait until `done` or `rest`."""
+    def take(self, most: int, now: float, held: Callable[[str], bool] = lambda _: False) -> list[Waiting]:
+        """Up to `most` deliveries of different lanes that may go now. Their lanes wait until `done` or `rest`.
+
+        `held`: is this key in somebody else's hands? Then its lane waits for `unblock`.
+        """
         self._wake(now)
         taken: list[Waiting] = []
         while self._ready and len(taken) < most:
             key, _ = self._ready.popitem(last=False)
-            taken.append(self._lanes[key].queue[0])
+            if held(key):
+                self._blocked.add(key)
+            else:
+                taken.append(self._lanes[key].queue[0])
         return taken
+
+    def unblock(self, key: str) -> None:
+        """The key is in nobody else's hands any more."""
+        if key in self._blocked:
+            self._blocked.remove(key)
+            self._ready[key] = None
 
     def done(self, waiting: Waiting) -> str | None:
         """The delivery needs nothing more here: its lane goes on.

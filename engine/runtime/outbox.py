@@ -43,11 +43,11 @@ class Outbox:
 
         If the broker is away, the journal still has the work; the queue is filled once the broker is back.
         """
-        ways = [self._send(queue, ids) for queue, ids in work.items() if ids]
-        if len(ways) == 1:
-            await ways[0]
+        sends = [self._send(queue, ids) for queue, ids in work.items() if ids]
+        if len(sends) == 1:
+            await sends[0]
         else:
-            await asyncio.gather(*ways)
+            await asyncio.gather(*sends)
 
     async def catch_up(self) -> None:
         """Fill the queues that are behind, as far as broker and journal let us."""
@@ -56,7 +56,7 @@ class Outbox:
                 await self._send(queue, ())
 
     async def fill(self, part: Part) -> int:
-        """Tickets for all that is in flight of one part, oldest first; the number of ids. Raises Unavailable."""
+        """Tickets for all that is in flight of one part's lane, oldest first; the number of ids. Raises Unavailable."""
         published, after = 0, ""
         while ids := await in_flight(part, self._queries, after, _AT_ONCE):
             await self._broker.publish(part.queue, tickets(ids))
@@ -99,8 +99,9 @@ class _Way:
 
 
 async def in_flight(part: Part, queries: Queries, after: str, limit: int) -> Sequence[str]:
-    """Ids in flight of one part that are greater than `after`, in order. Raises Unavailable."""
+    """Ids in flight of one part's lane that are greater than `after`, in order. Raises Unavailable."""
     if part.role is Role.PROCESS:
-        return await queries.in_flight(part.channel, after, limit, part.share)
+        return await queries.in_flight(part.channel, after, limit, part.share, part.lane)
     assert part.destination is not None
-    return await queries.deliveries_in_flight(part.channel, part.destination.name, after, limit, part.share)
+    name = part.destination.name
+    return await queries.deliveries_in_flight(part.channel, name, after, limit, part.share, part.lane)

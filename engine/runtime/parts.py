@@ -1,10 +1,11 @@
 """Parts: the pieces of a channel's work that an engine can take on by itself, and their queues."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.brokers.naming import dispatch_queue, process_queue
 from engine.config.plan import ChannelPlan, DestinationPlan
+from engine.model.lane import Lane
 from engine.model.share import WHOLE, Share, shard_of, shares
 
 
@@ -21,12 +22,14 @@ ALL_ROLES = frozenset(Role)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece. `destination` is that of DISPATCH; a source is not shared."""
+    """One piece. `destination` is that of DISPATCH; a source is not shared. Whoever has a piece works on both lanes of
+    it, so that what has one order key is in one pair of hands."""
 
     role: Role
     channel: str
     destination: DestinationPlan | None = None
     share: Share = WHOLE
+    lane: Lane = Lane.LIVE
 
     @property
     def name(self) -> str:
@@ -37,10 +40,14 @@ class Part:
 
     @property
     def queue(self) -> str:
-        """Where its tickets are; INGEST has none."""
+        """Where the tickets of its lane are; INGEST has none."""
         if self.destination is not None:
-            return dispatch_queue(self.channel, self.destination.name, self.share)
-        return process_queue(self.channel, self.share)
+            return dispatch_queue(self.channel, self.destination.name, self.share, self.lane)
+        return process_queue(self.channel, self.share, self.lane)
+
+    def in_lane(self, lane: Lane) -> "Part":
+        """The same piece, seen by its other queue."""
+        return replace(self, lane=lane)
 
 
 def work_of(plan: ChannelPlan, partitions: int) -> list[Part]:
@@ -50,6 +57,11 @@ def work_of(plan: ChannelPlan, partitions: int) -> list[Part]:
         several = shares(dispatch_partitions(destination, partitions))
         found += [Part(Role.DISPATCH, plan.name, destination, share) for share in several]
     return found
+
+
+def queues_of(plan: ChannelPlan, partitions: int) -> list[Part]:
+    """All of a channel's PROCESS and DISPATCH parts, once for each queue."""
+    return [part.in_lane(lane) for part in work_of(plan, partitions) for lane in Lane]
 
 
 def dispatch_partitions(destination: DestinationPlan, partitions: int) -> int:

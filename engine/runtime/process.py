@@ -3,10 +3,10 @@
     ticket ─► load ─ filter ─► transform steps ─► stateful steps ─► outcome, keys, children, deliveries (commit)
            ─► tickets for what comes next ─► acknowledge the lease
 
-In the order of the queue, so that what belongs together stays in order: the tickets that are there make one batch, the
-next is begun when its outcomes are committed. With `wait_for_order` messages wait for earlier ones first
-(`runtime.waiting`). Leases are acknowledged only after the commit (law 2); a step that cannot go on now is tried again
-in place.
+In the order of its queue, so that what belongs together stays in order: the tickets of a lane that are there make one
+batch, the next is begun when its outcomes are committed. The two lanes take turns, live first (`runtime.turns`), and
+never work at once. With `wait_for_order` messages wait for earlier ones of their lane first (`runtime.waiting`).
+Leases are acknowledged only after the commit (law 2); a step that cannot go on now is tried again in place.
 """
 
 import asyncio
@@ -19,19 +19,22 @@ from engine.contracts.broker import Lease, Ticket
 from engine.contracts.journal import OutcomeTransaction, ProcessOutcome
 from engine.contracts.plugins import Transaction
 from engine.model.errors import Throttled, Unavailable
+from engine.model.lane import Lane
 from engine.model.message import Message
 from engine.model.retry import RetryPolicy
 from engine.model.share import WHOLE, Share
 from engine.runtime import decide
 from engine.runtime.handfuls import handfuls
 from engine.runtime.outbox import TICKET_SIZE, in_flight
-from engine.runtime.parts import Part, Role, work_of
+from engine.runtime.parts import Part, Role, queues_of
 from engine.runtime.tools import Tools
+from engine.runtime.turns import Turns
 from engine.runtime.waiting import Stay, WaitingRoom, batches
 
 _PREFETCH = 64
 _ROOM = 2000  # tickets in hand where messages wait for others
 _AT_ONCE = 64
+_TURN = {Lane.LIVE: TICKET_SIZE, Lane.BATCH: 10}  # messages; what is live waits for no more than these ten
 _TRIES = 3  # of a step that failed in a way we do not know
 _AWAY = RetryPolicy(first_wait_seconds=0.5, longest_wait_seconds=30.0)
 
@@ -47,34 +50,43 @@ class Process:
         self._plan = plan
         self._tools = tools
         self._part = Part(Role.PROCESS, plan.name, None, share)
-        self._at_work = asyncio.Lock()
+        self._turns = Turns()
         self._stateful = decide.needs_transaction(plan)
 
     async def run(self) -> None:
         """Raises NeedsOperator when a step asks for a person: the channel is paused then."""
+        if self._tools.leases.shared:  # another engine may not have published its tickets for these
+            for part in queues_of(self._plan, self._tools.partitions):
+                if part.role is Role.DISPATCH:
+                    await self._tools.outbox.fill(part)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in map(self._part.in_lane, Lane):
+                    group.create_task(self._run(part), name=part.queue)
+        except BaseExceptionGroup as raised:
+            raise raised.exceptions[0] from None
+
+    async def _run(self, part: Part) -> None:
+        """One lane of the part."""
         wait = self._plan.order_wait_seconds
-        leases = self._tools.broker.consume(self._part.queue, _ROOM if wait else _PREFETCH)
+        leases = self._tools.broker.consume(part.queue, _ROOM if wait else _PREFETCH)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
             if wait:
                 room = WaitingRoom(wait, _ROOM - _PREFETCH)
-                await self._take_over(lambda found: self._seat(found, room))
-                await self._by_way_of(room, stream)
+                await self._take_over(part, lambda found: self._seat(part, found, room))
+                await self._by_way_of(part, room, stream)
                 return
-            await self._take_over(lambda found: self._work([found]))
-            async with aclosing(handfuls(stream, _PREFETCH)) as coming:
-                async for leases_at_hand in coming:
-                    await self._until_done(lambda at=leases_at_hand: self._work(at))  # type: ignore[misc]
+            await self._take_over(part, lambda found: self._work(part, [found]))
+            async with aclosing(handfuls(stream, _PREFETCH)) as hands:
+                async for hand in hands:
+                    await self._until_done(lambda at=hand: self._work(part, at))  # type: ignore[misc]
 
-    async def _take_over(self, work: Callable[[Lease], Awaitable[None]]) -> None:
-        """What another engine had under way here goes first, in its order: deliveries whose tickets it may not have
-        published, then its messages."""
-        if not self._tools.leases.shared:
-            return
-        for part in work_of(self._plan, self._tools.partitions):
-            if part.role is Role.DISPATCH:
-                await self._tools.outbox.fill(part)
+    async def _take_over(self, part: Part, work: Callable[[Lease], Awaitable[None]]) -> None:
+        """What another engine had under way here goes first, in its order."""
         after = ""
-        while ids := await in_flight(self._part, self._tools.journal.queries, after, TICKET_SIZE):
+        while self._tools.leases.shared:
+            if not (ids := await in_flight(part, self._tools.journal.queries, after, TICKET_SIZE)):
+                return
             found = _Found(Ticket(tuple(ids)))
             await self._until_done(lambda at=found: work(at))  # type: ignore[misc]
             after = ids[-1]
@@ -82,16 +94,16 @@ class Process:
     async def idle(self) -> None:
         """Return between two tickets, or while one waits to be tried again, and keep the next from being worked on: a
         moment at which to cancel `run`."""
-        await self._at_work.acquire()
+        await self._turns.take(Lane.LIVE)
 
-    async def _by_way_of(self, room: WaitingRoom, stream: AsyncIterator[Lease]) -> None:
+    async def _by_way_of(self, part: Part, room: WaitingRoom, stream: AsyncIterator[Lease]) -> None:
         """As they leave the room instead of as they come."""
         coming: asyncio.Future[Lease | None] = asyncio.ensure_future(anext(stream, None))
         timer: asyncio.Future[None] | None = None
         try:
             while True:
-                for some in batches(room.take(self._tools.clock.now()), _AT_ONCE):
-                    await self._until_done(lambda at=some: self._work_off(at))  # type: ignore[misc]
+                for some in batches(room.take(self._tools.clock.now()), min(_AT_ONCE, _TURN[part.lane])):
+                    await self._until_done(lambda at=some: self._work_off(part, at))  # type: ignore[misc]
                 seconds = room.seconds_to_wait(self._tools.clock.now())
                 timer = None if seconds is None else asyncio.ensure_future(self._tools.clock.sleep(seconds))
                 for_these: list[asyncio.Future[Any]] = [coming] if timer is None else [coming, timer]
@@ -102,7 +114,7 @@ class Process:
                     lease = coming.result()
                     if lease is None:
                         return
-                    await self._seat(lease, room)
+                    await self._seat(part, lease, room)
                     coming = asyncio.ensure_future(anext(stream, None))
         finally:
             unfinished: list[asyncio.Future[Any]] = [coming] if timer is None else [coming, timer]
@@ -110,8 +122,8 @@ class Process:
                 one.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)  # the stream can be closed only then
 
-    async def _seat(self, lease: Lease, room: WaitingRoom) -> None:
-        messages = await self._tools.journal.queries.pending(await self._due(lease.ticket.ids))
+    async def _seat(self, part: Part, lease: Lease, room: WaitingRoom) -> None:
+        messages = await self._tools.journal.queries.pending(await self._due(part, lease.ticket.ids))
         if not messages:
             await lease.ack()
         stay, now = Stay(lease, len(messages)), self._tools.clock.now()
@@ -119,12 +131,12 @@ class Process:
             if (before := room.enter(message, stay, now)) is not None:
                 await before.leave()
 
-    async def _work_off(self, leaving: Sequence[tuple[Message, Stay]]) -> None:
+    async def _work_off(self, part: Part, leaving: Sequence[tuple[Message, Stay]]) -> None:
         """In the order in which they leave; what has been dealt with meanwhile is not looked at again."""
         place = {message.id: number for number, (message, _) in enumerate(leaving)}
-        pending = await self._tools.journal.queries.pending(list(place))
-        if pending:
-            await self._work_on(sorted(pending, key=lambda message: place[message.id]))
+        async with self._turns.of(part.lane):
+            if pending := await self._tools.journal.queries.pending(list(place)):
+                await self._work_on(sorted(pending, key=lambda message: place[message.id]))
         for _, stay in leaving:
             await stay.leave()
 
@@ -132,8 +144,7 @@ class Process:
         attempt = 1
         while True:
             try:
-                async with self._at_work:
-                    await work()
+                await work()
             except (Unavailable, Throttled) as error:
                 wait = _AWAY.wait_after(min(attempt, 9), self._tools.random()) or 30.0
                 if isinstance(error, Throttled):
@@ -146,23 +157,24 @@ class Process:
             else:
                 return
 
-    async def _work(self, leases: Sequence[Lease]) -> None:
-        if not self._may_work():
-            raise Unavailable("another engine may have this part of the work now", code="part-lost")
+    async def _work(self, part: Part, leases: Sequence[Lease]) -> None:
         named = [id_ for lease in leases for id_ in lease.ticket.ids]
-        for ids in batches(await self._due(named), TICKET_SIZE):
-            if messages := await self._tools.journal.queries.pending(ids):
-                await self._work_on(messages)
+        for ids in batches(await self._due(part, named), _TURN[part.lane]):
+            async with self._turns.of(part.lane):
+                if not self._may_work():
+                    raise Unavailable("another engine may have this part of the work now", code="part-lost")
+                if messages := await self._tools.journal.queries.pending(ids):
+                    await self._work_on(messages)
         for lease in leases:
             await lease.ack()
 
-    async def _due(self, ids: Sequence[str]) -> Sequence[str]:
-        """These; among engines that share, whatever of our part is in flight up to the newest of them, since older
+    async def _due(self, part: Part, ids: Sequence[str]) -> Sequence[str]:
+        """These; among engines that share, whatever of our lane is in flight up to the newest of them, since older
         tickets may have been lost on their way."""
         if not self._tools.leases.shared:
             return ids
         newest, after, due = max(ids), "", list[str]()
-        while found := await in_flight(self._part, self._tools.journal.queries, after, TICKET_SIZE):
+        while found := await in_flight(part, self._tools.journal.queries, after, TICKET_SIZE):
             some = [id_ for id_ in found if id_ <= newest]
             due += some
             if len(some) < TICKET_SIZE:

@@ -20,6 +20,7 @@ from engine.journal import tables
 from engine.journal.queries import MESSAGE, to_message
 from engine.model.clock import to_micros
 from engine.model.ids import new_id
+from engine.model.lane import Lane, lane_of
 from engine.model.message import Message
 from engine.model.states import (
     DELIVERIES_RELEASABLE,
@@ -82,7 +83,7 @@ async def plan_replay(tools: Tools, ids: Sequence[str], configuration: Configura
 
 
 async def _waiting_deliveries(tools: Tools, message_id: str) -> list[Mapping[str, Any]]:
-    statement = select(_d.id, _d.channel, _d.destination, _d.state, _d.code).where(
+    statement = select(_d.id, _d.channel, _d.destination, _d.lane, _d.state, _d.code).where(
         _d.message_id == message_id, _d.state.in_(DELIVERIES_RELEASABLE)
     )
     return [dict(row._mapping) for row in await tools.journal.queries.all(statement)]
@@ -134,11 +135,12 @@ async def perform(tools: Tools, plan: ReplayPlan, reason: str | None = None) -> 
         await writer.accept(copies)
     work: dict[str, list[str]] = {}  # for an engine that is alone; engines that share look for operations themselves
     for row in plan.release_messages:
-        work.setdefault(process_queue(row["channel"]), []).append(row["id"])
+        work.setdefault(process_queue(row["channel"], lane=Lane(row["lane"])), []).append(row["id"])
     for row in plan.release_deliveries:
-        work.setdefault(dispatch_queue(row["channel"], row["destination"]), []).append(row["id"])
+        queue = dispatch_queue(row["channel"], row["destination"], lane=Lane(row["lane"]))
+        work.setdefault(queue, []).append(row["id"])
     for copy in copies:
-        work.setdefault(process_queue(copy.channel), []).append(copy.id)
+        work.setdefault(process_queue(copy.channel, lane=lane_of(copy.meta)), []).append(copy.id)
     touched = orjson.dumps({"released": message_ids + delivery_ids, "again": [row["id"] for row in plan.again]})
     await writer.add_operation(
         (new_id(), to_micros(tools.clock.now()), getpass.getuser(), "replay", reason, touched.decode())

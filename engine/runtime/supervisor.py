@@ -12,7 +12,7 @@ from engine.config.plan import ChannelPlan, Configuration
 from engine.journal import tables
 from engine.model.errors import Unavailable
 from engine.runtime.channel import Channel, ChannelState
-from engine.runtime.parts import work_of
+from engine.runtime.parts import queues_of
 from engine.runtime.sweeper import sweep
 from engine.runtime.tools import Tools
 
@@ -50,7 +50,7 @@ class Supervisor:
         await self._open_broker()
         plans = [channel.plan for channel in self.channels.values()]
         for plan in plans:
-            parts = work_of(plan, tools.partitions)
+            parts = queues_of(plan, tools.partitions)
             tools.outbox.serve(parts)
             for part in parts:
                 await tools.broker.declare(part.queue)

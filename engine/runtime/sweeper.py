@@ -7,7 +7,7 @@ or the broker lost its queues. The journal knows, so they are written again. A t
 from collections.abc import Iterable
 
 from engine.config.plan import ChannelPlan
-from engine.runtime.parts import work_of
+from engine.runtime.parts import queues_of
 from engine.runtime.tools import Tools
 
 
@@ -18,7 +18,7 @@ async def sweep(plans: Iterable[ChannelPlan], tools: Tools, *, every_queue: bool
     """
     published = 0
     for plan in plans:
-        for part in work_of(plan, tools.partitions):
+        for part in queues_of(plan, tools.partitions):
             if tools.leases.has(part.name) and (every_queue or await tools.broker.depth(part.queue) == 0):
                 published += await tools.outbox.fill(part)
     return published

@@ -10,7 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Protocol, cast
 
+from engine.brokers.naming import process_queue
 from engine.contracts.broker import Broker, Lease, Ticket
+from engine.model.lane import Lane
+from engine.runtime.turns import Turns
 
 QUEUE = "islet.kit"
 
@@ -34,9 +37,9 @@ def tickets(*names: str) -> list[Ticket]:
     return [Ticket((name,)) for name in names]
 
 
-def leases_of(broker: Broker, prefetch: int = 10) -> aclosing[AsyncGenerator[Lease, None]]:
+def leases_of(broker: Broker, prefetch: int = 10, queue: str = QUEUE) -> aclosing[AsyncGenerator[Lease, None]]:
     """A consumer that gives back what it holds when the block ends."""
-    return aclosing(cast(AsyncGenerator[Lease, None], broker.consume(QUEUE, prefetch)))
+    return aclosing(cast(AsyncGenerator[Lease, None], broker.consume(queue, prefetch)))
 
 
 async def take(leases: AsyncIterator[Lease], count: int) -> list[Lease]:
@@ -53,6 +56,40 @@ async def gives_nothing_more(waiting: "asyncio.Task[Lease]", house: BrokerHouse)
     for _ in range(50):
         await asyncio.sleep(0)
     return not waiting.done()
+
+
+class TwoLanes:
+    """Takes the tickets of both lanes in turns, as the engine does; each is worked on once it is permitted."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.queues = {lane: process_queue("kit", lane=lane) for lane in Lane}
+        self.permits = asyncio.Semaphore(0)
+        self.worked_on: list[str] = []
+        self.taken: dict[Lane, asyncio.Event] = {lane: asyncio.Event() for lane in Lane}
+        self._one_more = asyncio.Event()
+        self._broker = broker
+        self._turns = Turns()
+
+    async def run(self, lane: Lane) -> None:
+        """Until cancelled."""
+        async with leases_of(self._broker, 4, self.queues[lane]) as leases:
+            async for lease in leases:
+                self.taken[lane].set()
+                async with self._turns.of(lane):
+                    await self.permits.acquire()
+                    self.worked_on.append(lease.ticket.ids[0])
+                    self._one_more.set()
+                await lease.ack()
+
+    async def permit(self, count: int) -> None:
+        """Let so many tickets be worked on, and wait until they are."""
+        wanted = len(self.worked_on) + count
+        for _ in range(count):
+            self.permits.release()
+        async with asyncio.timeout(30):
+            while len(self.worked_on) < wanted:
+                self._one_more.clear()
+                await self._one_more.wait()
 
 
 class BrokerContract:
@@ -175,6 +212,29 @@ class BrokerContract:
                 taken += await take(leases, 1)
                 await taken[-1].ack()
         assert ids(taken) == names
+
+    async def test_a_live_ticket_is_next_whatever_waits_in_the_batch_lane(self, house: BrokerHouse) -> None:
+        lanes = TwoLanes(house.broker)
+        for queue in lanes.queues.values():
+            await house.broker.declare(queue)
+        for start in range(0, 10_000, 500):
+            some = tickets(*(f"batch-{n}" for n in range(start, start + 500)))
+            await house.broker.publish(lanes.queues[Lane.BATCH], some)
+        workers = [asyncio.create_task(lanes.run(lane)) for lane in Lane]
+        await lanes.permit(20)
+        await house.broker.publish(lanes.queues[Lane.LIVE], tickets("live"))
+        async with asyncio.timeout(10):
+            await lanes.taken[Lane.LIVE].wait()
+        await lanes.permit(5)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        in_batch = [f"batch-{n}" for n in range(25)]
+        assert lanes.worked_on in (
+            [*in_batch[:20], "live", *in_batch[20:24]],
+            [*in_batch[:21], "live", *in_batch[21:24]],
+        )
+        assert await house.broker.depth(lanes.queues[Lane.BATCH]) > 9_900
 
     async def test_publishing_no_tickets_changes_nothing(self, house: BrokerHouse) -> None:
         await house.broker.declare(QUEUE)

@@ -14,9 +14,10 @@ from engine.journal import tables
 from engine.model.delivery import Delivery
 from engine.model.errors import EngineError, Refused
 from engine.model.ids import new_id
+from engine.model.lane import LANE, Lane, lane_of
 from engine.model.message import Message, Shape
 from engine.model.outcome import Answer
-from engine.model.share import shard_of, shares
+from engine.model.share import WHOLE, shard_of, shares
 from engine.model.states import DeliveryState, MessageState
 from engine.testing.builders import STANDS_AT, a_message
 
@@ -265,6 +266,23 @@ class JournalContract:
         found = [await journal.queries.deliveries_in_flight("test", "out", "", 10, share) for share in shares(4)]
         assert found[shard_of("A", "") % 4] == [delivery.id]
         assert sum(map(len, found)) == 1
+
+    async def test_what_is_in_flight_is_in_its_own_lane(self, journal: Journal) -> None:
+        live = a_message(b"l", order_key="A")
+        batch = a_message(b"b", order_key="A", meta={LANE: Lane.BATCH})
+        await journal.writer.accept([batch, live])
+        assert list(await journal.queries.in_flight("test", "", 10)) == [live.id]
+        assert list(await journal.queries.in_flight("test", "", 10, WHOLE, Lane.BATCH)) == [batch.id]
+        (read,) = await journal.queries.pending([batch.id])
+        assert lane_of(read.meta) is Lane.BATCH
+        delivery = replace(a_delivery_of(batch, order_key="A"), meta=batch.meta)
+        await delivering(journal, delivery, message=batch)
+        asked = journal.queries.deliveries_in_flight
+        assert list(await asked("test", "out", "", 10, WHOLE, Lane.BATCH)) == [delivery.id]
+        assert not await asked("test", "out", "", 10)
+        (waits,) = await journal.queries.lane("test", "out", "A", 10, Lane.BATCH)
+        assert waits.delivery.id == delivery.id
+        assert not await journal.queries.lane("test", "out", "A", 10)
 
     async def test_a_lease_has_one_holder_and_its_token_grows_with_each_new_one(self, journal: Journal) -> None:
         writer = journal.writer

@@ -8,6 +8,7 @@ from engine.config.plan import Bound, ChannelPlan, DestinationPlan
 from engine.contracts.plugins import Arrival, PluginContext
 from engine.model.delivery import Delivery
 from engine.model.errors import EngineError
+from engine.model.lane import Lane
 from engine.model.message import Message, Shape
 from engine.model.outcome import KEEP, Answer, Drop, Keep, Verdict
 from engine.model.retry import RetryPolicy
@@ -137,6 +138,7 @@ def a_channel(
     when_it_fails: str = "hold",
     holds_up_to: int = 1000,
     order_wait_seconds: float = 0.0,
+    lane: Lane = Lane.LIVE,
 ) -> ChannelPlan:
     """A channel plan around ready instances."""
 
@@ -156,4 +158,5 @@ def a_channel(
         when_it_fails=when_it_fails,
         holds_up_to=holds_up_to,
         order_wait_seconds=order_wait_seconds,
+        lane=lane,
     )

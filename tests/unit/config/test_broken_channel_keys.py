@@ -100,7 +100,7 @@ CHANNEL = {
         "when_it_fails: hold",
         "qwertz: 1",
         [
-            "14:1 E201 qwertz: unknown key; there are: channel, description, destinations, enabled, filter, holds_up_to, keep, owner, retry, site, source, tenant, transform, wait_for_order, when_it_fails"
+            "14:1 E201 qwertz: unknown key; there are: channel, description, destinations, enabled, filter, holds_up_to, keep, lane, owner, retry, site, source, tenant, transform, wait_for_order and 1 more"
         ],
     ),
     "a limit of nothing": (
