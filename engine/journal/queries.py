@@ -34,7 +34,7 @@ MESSAGE = select(
     _m.source_key,
     _m.order_key,
 )
-_DELIVERY = select(
+DELIVERY = select(
     _d.id,
     _d.message_id,
     _d.origin_id,
@@ -67,6 +67,7 @@ def to_message(row: Any) -> Message:
 
 
 def _to_delivery(row: Any) -> PendingDelivery:
+    """A row of `DELIVERY` as the value it was, with its next attempt."""
     delivery = Delivery(
         id=row[0],
         message_id=row[1],
@@ -115,7 +116,7 @@ class JournalQueries:
         found, missing = self._messages.take(ids)
         if not missing:
             return found
-        rows = await self.all(MESSAGE.where(_m.id.in_(missing), _MESSAGE_IN_FLIGHT))
+        rows = await self._pending(missing)
         return sorted([*found, *map(to_message, rows)], key=lambda message: message.id)
 
     async def pending_deliveries(self, ids: Sequence[str]) -> Sequence[PendingDelivery]:
@@ -123,14 +124,22 @@ class JournalQueries:
         found = [PendingDelivery(delivery) for delivery in taken]
         if not missing:
             return found
-        rows = await self.all(_DELIVERY.where(_d.id.in_(missing), _DELIVERY_IN_FLIGHT))
+        rows = await self._pending_deliveries(missing)
         return sorted([*found, *map(_to_delivery, rows)], key=lambda pending: pending.delivery.id)
+
+    async def _pending(self, ids: Sequence[str]) -> Sequence[Any]:
+        """Rows of `MESSAGE` of those that are in flight."""
+        return await self.all(MESSAGE.where(_m.id.in_(ids), _MESSAGE_IN_FLIGHT))
+
+    async def _pending_deliveries(self, ids: Sequence[str]) -> Sequence[Any]:
+        """Rows of `DELIVERY` of those that are in flight."""
+        return await self.all(DELIVERY.where(_d.id.in_(ids), _DELIVERY_IN_FLIGHT))
 
     async def lane(
         self, channel: str, destination: str, order_key: str, limit: int, lane: Lane = Lane.LIVE
     ) -> Sequence[PendingDelivery]:
         rows = await self.all(
-            _DELIVERY.where(
+            DELIVERY.where(
                 _d.channel == channel,
                 _d.destination == destination,
                 _d.order_key == order_key,

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from engine.journal.postgres.commits import GroupCommits
 from engine.journal.postgres.partitions import PostgresPartitions
+from engine.journal.postgres.queries import PostgresQueries
 from engine.journal.postgres.writer import PostgresWriter
-from engine.journal.queries import JournalQueries
 from engine.journal.recent import Recent
 from engine.model.delivery import Delivery
 from engine.model.errors import Unavailable
@@ -54,7 +54,7 @@ class PostgresJournal:
         self.writer = PostgresWriter(self._commits, self._engine, self._messages, self._deliveries)
         # One statement, one round trip: nothing here reads twice and needs both answers to be of one moment.
         reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self.queries = JournalQueries(reader, self._messages, self._deliveries)
+        self.queries = PostgresQueries(reader, self._messages, self._deliveries, self._commits)
         self.partitions = PostgresPartitions(self._opened)
 
     def __repr__(self) -> str:

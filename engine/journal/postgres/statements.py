@@ -88,13 +88,13 @@ _ACCEPT_NEW = f"""
     SELECT 1 / ((SELECT count(*) FROM added) = (SELECT count(*) FROM given))::int
 """  # noqa: S608
 # Parameters 1 to 3 are ids, the least and the greatest of them: the last two say which partitions to look at.
-_AMONG = "id = ANY ($1::text[]) AND id >= $2 AND id <= $3"
-_LOCK_MESSAGES = f"SELECT id FROM message WHERE {_AMONG} AND state = 'received' ORDER BY id FOR UPDATE"  # noqa: S608
-_LOCK_DELIVERIES = f"SELECT id FROM delivery WHERE {_AMONG} AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"  # noqa: S608
+AMONG = "id = ANY ($1::text[]) AND id >= $2 AND id <= $3"
+_LOCK_MESSAGES = f"SELECT id FROM message WHERE {AMONG} AND state = 'received' ORDER BY id FOR UPDATE"  # noqa: S608
+_LOCK_DELIVERIES = f"SELECT id FROM delivery WHERE {AMONG} AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"  # noqa: S608
 _AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, detail = NULL, fingerprint = NULL"
 _WAITS = "state IN ('held', 'deferred', 'review')"
-_RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {_AMONG} AND {_WAITS}"  # noqa: S608
-_RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {_AMONG} AND {_WAITS}"  # noqa: S608
+_RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
+_RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
 _OUTCOME = ("id", *OUTCOME_COLUMNS)
 _FINISH_MESSAGES = f"""
     WITH open AS ({_LOCK_MESSAGES}),
@@ -132,7 +132,7 @@ def _columns(rows: Sequence[Row], width: int) -> list[list[Any]]:
     return [[_fit(value) for value in column] for column in zip(*rows, strict=True)]
 
 
-def _among(ids: Sequence[str]) -> tuple[list[str], str, str]:
+def among(ids: Sequence[str]) -> tuple[list[str], str, str]:
     """Ids, the least and the greatest of them."""
     return list(ids), min(ids, default=""), max(ids, default="")
 
@@ -189,7 +189,7 @@ async def _forget_keys(connection: Connection, keys: Sequence[KeyRow]) -> None:
 
 async def lock_messages(connection: Connection, message_ids: Sequence[str]) -> set[str]:
     """Those of the messages that are in flight; nobody else can finish them before this transaction ends."""
-    return {row[0] for row in await connection.fetch(_LOCK_MESSAGES, *_among(message_ids))}
+    return {row[0] for row in await connection.fetch(_LOCK_MESSAGES, *among(message_ids))}
 
 
 async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) -> list[bool]:
@@ -201,7 +201,7 @@ async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutc
     deliveries = [delivery_row(delivery, at) for outcome in first.values() for delivery in outcome.deliveries]
     found = await connection.fetch(
         _FINISH_MESSAGES,
-        *_among(list(first)),
+        *among(list(first)),
         *_columns(updates, len(_OUTCOME)),
         *_columns(children, _width(MESSAGE_COLUMNS)),
         *_columns(deliveries, _width(DELIVERY_COLUMNS)),
@@ -216,7 +216,7 @@ async def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryO
     latest = {row[0]: row for row in rows}
     await connection.fetch(
         _FINISH_DELIVERIES,
-        *_among(list(latest)),
+        *among(list(latest)),
         *_columns(list(latest.values()), len(_DELIVERED)),
         *_columns(attempts, _width(_ATTEMPT_COLUMNS)),
     )
@@ -258,7 +258,7 @@ async def release(connection: Connection, message_ids: Sequence[str], delivery_i
     at = now_micros()
     for sql, ids in ((_RELEASE_MESSAGES, message_ids), (_RELEASE_DELIVERIES, delivery_ids)):
         if ids:
-            await connection.execute(sql, *_among(ids), at)
+            await connection.execute(sql, *among(ids), at)
 
 
 async def add_operation(connection: Connection, row: Sequence[Any]) -> None:
