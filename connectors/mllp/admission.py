@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from clinical.hl7v2 import Header, Hl7Error, Outcome, ack, header
-from connectors.mllp.framing import RESERVED
+from connectors.mllp.framing import RESERVED, enclose
 
 NOBODY: Final = Header("|", "^~\\&", processing_id="P", version="2.5.1")
 """Stands for the header of what has none, so that even that gets an answer which can be read."""
@@ -162,7 +162,7 @@ def answer(
     error_code: str | None = None,
     location: str | None = None,
 ) -> bytes:
-    """An acknowledgement, fit for an MLLP block.
+    """An acknowledgement in its MLLP block.
 
     Where MSH-2 names no escape character, a text that needs one is left out. Bytes that MLLP keeps for itself are too:
     a stray one in the header that came is not sent back.
@@ -171,7 +171,10 @@ def answer(
         reply = ack(to, code, control_id, time, text, error_code, location)
     except Hl7Error:
         reply = ack(to, code, control_id, time, None, error_code)
-    return reply.translate(None, RESERVED)
+    try:
+        return enclose(reply)
+    except ValueError:
+        return enclose(reply.translate(None, RESERVED))
 
 
 def unreadable(content: bytes, error: Hl7Error) -> NotTaken:

@@ -39,7 +39,7 @@ class Replies:
     def stored(self, to: Header, batch: BatchExchange | None = None) -> Reply:
         """The journal has the message. A hot path."""
         if self._plain and batch is None:
-            return Reply(enclose(answer(to, "AA", *self._stamp())))
+            return Reply(answer(to, "AA", *self._stamp()))
         return self._reply(to, "A", _NONE, batch)
 
     def rejected(self, to: Header, text: str, batch: BatchExchange | None = None) -> Reply:
@@ -96,4 +96,4 @@ class Replies:
 
     def _acknowledgement(self, to: Header, outcome: Outcome, reason: Reason) -> bytes:
         code = answer_code(to, outcome, enhanced=self._enhanced)
-        return b"" if code is None else enclose(answer(to, code, *self._stamp(), *reason))
+        return b"" if code is None else answer(to, code, *self._stamp(), *reason)
