@@ -37,6 +37,7 @@ COUNTS = {
     "outcomes": 6,
     "outcomes-fhir-out": 2,
     "reconcile": 9,
+    "stm-adt-in": 6,
     "stm-oru-in": 16,
     "tandem-events-in": 3,
     "tconnect-csv-in": 3,
