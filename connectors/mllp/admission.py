@@ -161,6 +161,8 @@ def answer(
     text: str | None = None,
     error_code: str | None = None,
     location: str | None = None,
+    *,
+    quiet: bool = False,
 ) -> bytes:
     """An acknowledgement in its MLLP block.
 
@@ -168,9 +170,9 @@ def answer(
     a stray one in the header that came is not sent back.
     """
     try:
-        reply = ack(to, code, control_id, time, text, error_code, location)
+        reply = ack(to, code, control_id, time, text, error_code, location, quiet=quiet)
     except Hl7Error:
-        reply = ack(to, code, control_id, time, None, error_code)
+        reply = ack(to, code, control_id, time, None, error_code, quiet=quiet)
     try:
         return enclose(reply)
     except ValueError:
