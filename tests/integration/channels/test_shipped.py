@@ -36,6 +36,7 @@ COUNTS = {
     "oru-out": 8,
     "outcomes": 6,
     "outcomes-fhir-out": 2,
+    "outcomes-oru-out": 4,
     "reconcile": 9,
     "stm-adt-in": 6,
     "stm-oru-in": 16,
