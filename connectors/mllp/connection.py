@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
         while answers and (reply := answers[0].reply) is not None:
             answers.popleft()
             if reply.data:
-                if not ready and answers:
+                if answers and not ready:
                     asyncio.get_running_loop().call_soon(self._write_ready)
                 ready.append(reply.data)
             if reply.ends:
@@ -170,10 +170,9 @@ class Connection(asyncio.Protocol):
                 self._linger()
 
     def _write_ready(self) -> None:
-        ready = self._ready
-        if ready and self._transport is not None:
-            self._transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
-        ready.clear()
+        if self._ready and self._transport is not None:
+            self._transport.write(b"".join(self._ready))
+        self._ready.clear()
 
     def stored(self) -> None:
         """A message of this connection is in the journal."""
