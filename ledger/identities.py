@@ -1,14 +1,14 @@
-"""Links of patients that a hospital's own messages make and move."""
+"""Links of patients that a hospital's own messages make."""
 
 from collections.abc import Iterable
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 
 from ledger.patients import Name
 from ledger.store import Transaction
 from ledger.tables import patient_link, reading
 
-ADMITTED, MERGED = "adt", "merged"
+ADMITTED = "adt"
 
 
 async def attach(tx: Transaction, tenant: str, names: Iterable[Name], patient: str, at: int) -> None:
@@ -19,14 +19,6 @@ async def attach(tx: Transaction, tenant: str, names: Iterable[Name], patient: s
     ]
     if rows:
         await tx.execute(insert(patient_link), rows)
-
-
-async def move(tx: Transaction, tenant: str, prior: str, survivor: str) -> None:
-    """Every link of the patient `prior` is one of `survivor` from now on."""
-    links = patient_link.c
-    await tx.execute(
-        update(patient_link).where(links.tenant == tenant, links.patient == prior).values(patient=survivor, how=MERGED)
-    )
 
 
 async def has_readings(tx: Transaction, tenant: str, patient: str) -> bool:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from clinical.hl7v2 import FALLBACK, Hl7Error, known_charset, parse
 from clinical.hl7v2.adt import Identities, identities_of
 from engine import sdk
-from ledger import identities, patients
+from ledger import identities, merges, patients
 
 
 class AdtToIdentitiesSettings(sdk.Settings):
@@ -19,6 +19,9 @@ class AdtToIdentitiesSettings(sdk.Settings):
     """Types of PID-3 and MRG-1 (component 5, table 0203) that name a patient."""
     if_unknown: Literal["register", "ignore"] = "register"
     """`register` makes a patient; `ignore` leaves that to the first result."""
+    merged_readings: Literal["review", "move"] = "review"
+    """What becomes of readings of a patient who was merged: a person hears of them, or `move_merged_readings` comes
+    next, or in a channel behind this one."""
     default_charset: Annotated[str, AfterValidator(known_charset)] = FALLBACK
 
 
@@ -33,8 +36,8 @@ async def adt_to_identities(
     All identifiers of one PID name one patient: those without a link get that of the others, or of a new patient. A
     merge (A40) links everything of the prior patient to the surviving one. Events that say nothing of identities are
     dropped. Identifiers that are linked to different patients without a merge raise NeedsReview; a merged patient who
-    has readings in the ledger leaves an aside for review, since these move when their messages are replayed. Raises
-    InvalidMessage with the path for a message that names nobody.
+    has readings in the ledger leaves an aside for review, unless these are moved. Raises InvalidMessage with the path
+    for a message that names nobody.
     """
     try:
         found = identities_of(parse(message.body, settings.default_charset), settings.identifier_types)
@@ -48,8 +51,11 @@ async def adt_to_identities(
         left |= await _keep(each, message, settings, tx, tally)
     told = " ".join(f"{what}={count}" for what, count in sorted(tally.items()))
     outputs: list[sdk.StepOutput] = [message.but(meta={"tally": told} if told else None)]
-    if left:
-        text = "the merged patient has readings; replay the messages that brought them, and they move to the survivor"
+    if left and settings.merged_readings == "review":
+        text = (
+            "the merged patient has readings; replay the messages that brought them, and they move to the survivor; "
+            "or write merged_readings: move, with the step move_merged_readings"
+        )
         outputs.append(
             sdk.Aside(sdk.NeedsReview(text, code="merged-readings", path="MRG"), message.body, message.shape)
         )
@@ -83,6 +89,6 @@ async def _keep(
     left = False
     for prior in sorted(priors - {survivor}):
         left |= await identities.has_readings(tx, tenant, prior)
-        await identities.move(tx, tenant, prior, survivor)
+        await merges.merge(tx, tenant, prior, survivor, at)
         tally["merged"] += 1
     return left

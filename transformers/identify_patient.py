@@ -8,7 +8,7 @@ import msgspec
 
 from clinical.records import PatientRef, Record, encode, order_key
 from engine import sdk
-from ledger import patients
+from ledger import merges, patients
 from ledger.patients import Name
 from transformers.record_bodies import order_of, read_records
 
@@ -26,12 +26,13 @@ class IdentifyPatientSettings(sdk.Settings):
 async def identify_patient(
     message: sdk.Message, settings: IdentifyPatientSettings, tx: sdk.Transaction
 ) -> Sequence[sdk.StepOutput]:
-    """Set `patient.id` of every record from the ledger's links; a record that has one keeps it.
+    """Set `patient.id` of every record from the ledger's links; a record that has one keeps it, unless that patient
+    was merged into another.
 
     Output: one `records` message for each patient, its order key the patient. Records of an unknown patient are set
     aside where others go on; if none can go on, the whole message waits.
     """
-    records = read_records(message.body)
+    records = await merges.of_survivors(tx, message.tenant, read_records(message.body))
     if not records:
         return [sdk.Drop("no readings")]
     unnamed = list(dict.fromkeys(_name(record.patient) for record in records if record.patient.id is None))

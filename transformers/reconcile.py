@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from clinical import units
 from clinical.records import AnyRecord, Road, encode, order_key
 from engine import sdk
-from ledger import keys, store
+from ledger import keys, merges, store
 from ledger.book import Arrival, Book
 from ledger.claims import Claim, claim_of
 from ledger.rules import Fate, Rules, Verdict
@@ -132,7 +132,7 @@ async def reconcile(message: sdk.Message, settings: ReconcileSettings, tx: sdk.T
     the first one's meta. A Drop with the tally if there is nothing to pass on; it is a duplicate if all was known.
     """
     rules = settings.rules
-    received = read_records(message.body)
+    received = await merges.of_survivors(tx, message.tenant, read_records(message.body))
     if not received:
         return [sdk.Drop("no readings")]
     claims = [

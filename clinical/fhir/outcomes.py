@@ -18,6 +18,7 @@ from clinical.fhir.provenance import outcome_provenance
 from clinical.fhir.terms import LOINC, OBSERVATION_KINDS, UCUM, category, concept
 from clinical.fhir.times import date_time
 from clinical.issued import IssuedOutcome, OutcomeStatus
+from clinical.outcome_codes import HYPO, MEANS, OWN_UNITS, PANEL, RANGES, RANGES_PANEL, SINGLES, TIGHT, WEAR, Figure
 from clinical.records import Instant
 
 OUTCOME_SYSTEM: Final = "urn:islet:outcome"
@@ -30,6 +31,7 @@ _STATUS: Final = {
     OutcomeStatus.AMENDED: "amended",
     OutcomeStatus.ENTERED_IN_ERROR: "entered-in-error",
 }
+_BANDS: Final = {band: (LOINC, code) for band, (code, _) in RANGES.items()} | {"tight": (OBSERVATION_KINDS, TIGHT)}
 _HUNDREDTH = Decimal("0.01")
 
 
@@ -39,90 +41,6 @@ class OutcomeForm:
 
     form: Form = field(default_factory=lambda: Form(identifier_system=OUTCOME_SYSTEM, provenance="contained"))
     unit: Literal["mg/dL", "mmol/L", "both"] = "mg/dL"
-
-
-@dataclass(frozen=True, slots=True)
-class _Single:
-    """A figure that is an Observation of its own: LOINC code, unit's text and UCUM code, profile."""
-
-    figure: str
-    code: str
-    display: str
-    text: str
-    unit: str
-
-    @property
-    def profile(self) -> str:
-        return f"{_GUIDE}-{self.figure}"
-
-
-_MEANS: Final = {
-    "mg/dL": (
-        "mean",
-        _Single(
-            "mean-glucose-mass-per-volume",
-            "97507-8",
-            "Average glucose [Mass/volume] in Interstitial fluid during Reporting Period",
-            "mg/dl",
-            "mg/dL",
-        ),
-    ),
-    "mmol/L": (
-        "mean_mmol_l",
-        _Single(
-            "mean-glucose-moles-per-volume",
-            "105273-7",
-            "Glucose [Moles/volume] in Reporting Period mean Interstitial fluid by calculation",
-            "mmol/l",
-            "mmol/L",
-        ),
-    ),
-}
-_SINGLES: Final = {
-    "gmi": _Single("gmi", "97506-0", "Glucose management indicator", "%", "%"),
-    "cv": _Single(
-        "coefficient-of-variation",
-        "104638-2",
-        "Glucose standard deviation/Glucose mean in Reporting Period Interstitial fluid by calculation",
-        "%",
-        "%",
-    ),
-    "active_percent": _Single(
-        "sensor-active-percentage",
-        "104637-4",
-        "Percentage of time continuous glucose monitor device worn Reporting Period Calculated",
-        "%",
-        "%",
-    ),
-}
-_WEAR: Final = _Single(
-    "days-of-wear",
-    "104636-6",
-    "Days continuous glucose monitor device worn [#] Reporting Period Estimated",
-    "days",
-    "d",
-)
-_RANGES: Final = {
-    "very_low": (LOINC, "104642-4"),
-    "low": (LOINC, "104641-6"),
-    "in_range": (LOINC, "97510-2"),
-    "high": (LOINC, "104640-8"),
-    "very_high": (LOINC, "104639-0"),
-    "tight": (OBSERVATION_KINDS, "glucose-time-in-tight-range"),
-}
-"""The five disjoint bands that the guide asks for, and the tight range beside them."""
-
-_HYPO: Final = ("hypo_1", "hypo_2", "hypo_prolonged")
-_OWN_UNITS: Final = {
-    "mean_systolic": "mm[Hg]",
-    "mean_diastolic": "mm[Hg]",
-    "at_target": "%",
-    "mean": "kg",
-    "first": "kg",
-    "last": "kg",
-    "change": "kg",
-    "trend_per_week": "kg/wk",
-}
 
 
 def outcome_to_observations(outcome: IssuedOutcome, how: OutcomeForm) -> list[dict[str, Any]]:
@@ -146,36 +64,36 @@ class _Glucose:
     def all(self) -> list[dict[str, Any]]:
         """Mean, GMI, CV, shares, wear, activity, events, and the panel over the first six."""
         figures = self._outcome.figures
-        for unit, (name, single) in _MEANS.items():
+        for unit, (name, single) in MEANS.items():
             if self._how.unit in (unit, "both"):
                 self._single(single, figures.get(name))
-        for name, single in _SINGLES.items():
+        for name, single in SINGLES.items():
             self._single(single, figures.get(name) if self._outcome.readings else None)
-        self._single(_WEAR, self._outcome.counts.get("days_of_wear", 0) if self._outcome.readings else None)
+        self._single(WEAR, self._outcome.counts.get("days_of_wear", 0) if self._outcome.readings else None)
         self._ranges()
         return [*self._members, self._events(), self._panel()]
 
-    def _single(self, single: _Single, value: float | None) -> None:
+    def _single(self, single: Figure, value: float | None) -> None:
         if value is None and self._outcome.version == 1:
             return
-        made = _frame(self._outcome, self._how, single.figure, concept(LOINC, single.code, single.display))
+        made = _frame(self._outcome, self._how, single.name, concept(LOINC, single.code, single.display))
         if value is None:
             _withdraw(made)
         else:
             made["valueQuantity"] = _quantity(value, single.text, single.unit)
-            self._told.add(single.figure)
-            _claim(made, self._how, single.profile)
+            self._told.add(single.name)
+            _claim(made, self._how, f"{_GUIDE}-{single.name}")
         self._members.append(made)
 
     def _ranges(self) -> None:
         figures = self._outcome.figures
         name = "times-in-ranges"
-        code = concept(LOINC, "106793-3", "Continuous glucose monitoring time in ranges panel")
+        code = concept(LOINC, *RANGES_PANEL)
         made = _frame(self._outcome, self._how, name, code)
         if "in_range" in figures:
             made["component"] = [
-                {"code": concept(system, word), "valueQuantity": _quantity(figures[band], "%", "%")}
-                for band, (system, word) in _RANGES.items()
+                {"code": concept(*code), "valueQuantity": _quantity(figures[band], "%", "%")}
+                for band, code in _BANDS.items()
             ]
             self._told.add(name)
             _claim(made, self._how, f"{_GUIDE}-{name}")
@@ -190,7 +108,7 @@ class _Glucose:
         name = "hypoglycaemia-events"
         made = _frame(self._outcome, self._how, name, concept(OBSERVATION_KINDS, name, "Hypoglycaemic events"))
         parts = []
-        for kind in _HYPO:
+        for kind in HYPO:
             word = kind.replace("_", "-")
             counts = self._outcome.counts
             parts.append((word, counts.get(kind, 0), "events", "{events}"))
@@ -202,7 +120,7 @@ class _Glucose:
         return made
 
     def _panel(self) -> dict[str, Any]:
-        code = concept(LOINC, "107931-8", "Continuous glucose monitoring summary panel - Reporting Period")
+        code = concept(LOINC, *PANEL)
         made = _frame(self._outcome, self._how, "summary", code)
         told = [each for each in self._members if "dataAbsentReason" not in each]
         if told:
@@ -219,7 +137,7 @@ def _own_panel(outcome: IssuedOutcome, how: OutcomeForm) -> dict[str, Any]:
     code = concept(OBSERVATION_KINDS, f"{outcome.subject}-summary")
     made = _frame(outcome, how, "summary", code)
     made["category"] = category("vital-signs")
-    parts = [(name, outcome.figures[name], unit) for name, unit in _OWN_UNITS.items() if name in outcome.figures]
+    parts = [(name, outcome.figures[name], unit) for name, unit in OWN_UNITS.items() if name in outcome.figures]
     if not parts:
         made["dataAbsentReason"] = concept(_ABSENT, "unknown", "Unknown")
         return made

@@ -1,6 +1,6 @@
 """HL7 v2: a lazy reader and a writer over bytes, and acknowledgements. Pure; speaks to no network."""
 
-from clinical.hl7v2.ack import AckReply, Outcome, ack, answer_code, parse_ack
+from clinical.hl7v2.ack import AckReply, Outcome, ack, answer_code, asks_for_both, parse_ack
 from clinical.hl7v2.batches import Batch, is_batch, unpack
 from clinical.hl7v2.charset import FALLBACK, known_charset
 from clinical.hl7v2.delimiters import NULL, Delimiters
@@ -25,6 +25,7 @@ __all__ = [
     "Segment",
     "ack",
     "answer_code",
+    "asks_for_both",
     "header",
     "is_batch",
     "known_charset",

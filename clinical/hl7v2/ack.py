@@ -51,8 +51,8 @@ def answer_code(header: Header, outcome: Outcome, *, enhanced: bool) -> str | No
 
     Original mode: AA, AE or AR. Enhanced mode (HL7 v2.9.1 section 2.9.3) is switched on by AL, NE, ER or SU in MSH-15,
     and by nothing else: some instruments write their own figures there. Then an accept answer (CA, CE, CR) goes out
-    where MSH-15 wants it, else an application answer (AA, AE, AR) where MSH-16 wants one; never both, since a second
-    answer on a connection is taken for the next message's.
+    where MSH-15 wants it, else an application answer (AA, AE, AR) where MSH-16 wants one; never both, as most senders
+    take a second answer for the next message's (`asks_for_both`).
     """
     accept = _CONDITIONS.get(header.accept_ack.strip().upper()) if enhanced else None
     if accept is None:
@@ -60,6 +60,12 @@ def answer_code(header: Header, outcome: Outcome, *, enhanced: bool) -> str | No
     if outcome in accept:
         return "C" + outcome
     return "A" + outcome if outcome in _CONDITIONS.get(header.application_ack.strip().upper(), "") else None
+
+
+def asks_for_both(header: Header) -> bool:
+    """Does the sender of a message that is taken want an application answer (MSH-16) besides the accept answer?"""
+    wanted = (_CONDITIONS.get(asked.strip().upper(), "") for asked in (header.accept_ack, header.application_ack))
+    return all("A" in outcomes for outcomes in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +92,25 @@ def ack(
     text: str | None = None,
     error_code: str | None = None,
     location: str | None = None,
+    *,
+    quiet: bool = False,
 ) -> bytes:
     """The answer to the message with this header, `code` being AA, AE or AR (CA, CE, CR are built alike).
 
     `control_id` and `time` (aware, or HL7 text) are the answer's own. With `text` or `error_code` an ERR segment says
     why: `error_code` from table 0357 (207 if none is given), `location` a path such as `OBX[2]-6`, `text` for a
-    person. Versions before 2.5 have only ERR-1 for that, so their text goes into MSA-3, where people look.
+    person; `quiet`: it says itself that it wants no answer, as an application answer of enhanced mode must. Versions
+    before 2.5 have only ERR-1 for that, so their text goes into MSA-3, where people look.
     """
     wrong = text is not None or error_code is not None
     stamp = time if isinstance(time, str) else time.strftime("%Y%m%d%H%M%S%z")
-    if not wrong and header.control_id and control_id.isalnum() and (parts := _remembered(header, code)):
+    if not (wrong or quiet) and header.control_id and control_id.isalnum() and (parts := _remembered(header, code)):
         before, between, behind = parts
         answer = f"{before}{stamp}{between}{control_id}{behind}{header.control_id}\r"
         return answer.encode(header.codec, "replace")
     delimiters = Delimiters.of(header.field_sep, header.encoding_chars)
     release = _release(header.version[:32], delimiters)
-    lines = [_msh(header, delimiters, release, _written(control_id, delimiters), stamp)]
+    lines = [_msh(header, delimiters, release, _written(control_id, delimiters), stamp, quiet)]
     reason = _written(text, delimiters) if text and release < (2, 7) else ""
     lines.append(_joined(delimiters, "MSA", code, header.control_id, reason))
     if wrong:
@@ -198,7 +207,9 @@ def _remembered(header: Header, code: str) -> tuple[str, ...] | None:
 _known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
-def _msh(header: Header, delimiters: Delimiters, release: tuple[int, int], control_id: str, stamp: str) -> str:
+def _msh(
+    header: Header, delimiters: Delimiters, release: tuple[int, int], control_id: str, stamp: str, quiet: bool = False
+) -> str:
     event = header.message_type.partition("^")[2]
     structure = "ACK" if release >= (2, 4) else ""
     message_type = delimiters.component.join(["ACK", event, structure]).rstrip(delimiters.component)
@@ -216,8 +227,9 @@ def _msh(header: Header, delimiters: Delimiters, release: tuple[int, int], contr
         header.processing_id,
         header.version,
     ]
-    if header.charset:
-        fields += ["", "", "", "", "", header.charset]
+    if header.charset or quiet:
+        asked = "NE" if quiet else ""
+        fields += ["", "", asked, asked, "", header.charset]
     return delimiters.field.join(fields)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from clinical.hl7v2.delimiters import Delimiters
-from clinical.hl7v2.oru import Observation
+from clinical.hl7v2.oru import Observation, Order
 from clinical.hl7v2.remember import remember_short
 from clinical.hl7v2.segment import Segment, leaf_of
 from clinical.hl7v2.status import no_result
@@ -19,6 +19,7 @@ from clinical.records import Device
 T = TypeVar("T")
 
 SUB_ID, EQUIPMENT, OBSERVED_AT = 4, 18, 14
+PARTICIPANT, UDI, SERIAL = 10, 16, 20  # of PRT
 
 # What a device says of itself, by MDC code (partition 8) or name.
 _PROPERTIES = {
@@ -53,14 +54,21 @@ class Containment:
                 serial=known.serial or told.get("serial"),
             )
 
-    def device(self, obx: Segment) -> Device | None:
-        """Its own equipment instance (OBX-18), else that of the nearest row above it; with what the device says of
-        itself, where it does."""
+    def device(self, order: Order, observation: Observation) -> Device | None:
+        """Its own equipment instance (OBX-18, PRT), else that of the nearest row above it, else the order's; with what
+        the device says of itself, where it does."""
+        obx = observation.obx
         own = equipment_of(obx)
+        if own is None and observation.follows:
+            own = participant_of(observation.follows)
         above = self._above(obx, self._devices) if self._devices else None
+        if own is None and above is None and order.participations:
+            return participant_of(order.participations)
         if own is None or above is None:
             return own or above
-        return Device(vendor=above.vendor or own.vendor, model=above.model, serial=own.serial)
+        return Device(
+            vendor=above.vendor or own.vendor, model=above.model, serial=own.serial or above.serial, udi=own.udi
+        )
 
     def time(self, obx: Segment) -> str:
         """OBX-14 of the nearest row above that has one; empty if none has."""
@@ -100,6 +108,19 @@ def _equipment(field_text: str, delimiters: Delimiters, codec: str) -> Device | 
     entity, namespace, universal = (leaf_of(first, delimiters, codec, component).strip() for component in (1, 2, 3))
     serial = entity or universal
     return Device(vendor=namespace or None, serial=serial) if serial else None
+
+
+def participant_of(segments: Iterable[Segment]) -> Device | None:
+    """The device of a PRT (v2.7 and later, in place of OBX-18): PRT-10, an EI, with UDI (PRT-16) and serial number
+    (PRT-20)."""
+    for prt in segments:
+        if prt.name != "PRT":
+            continue
+        entity, namespace, universal = (prt.leaf(PARTICIPANT, component).strip() for component in (1, 2, 3))
+        serial, udi = prt.leaf(SERIAL).strip() or entity or universal, prt.leaf(UDI).strip()
+        if serial or udi:
+            return Device(vendor=namespace or None, serial=serial or None, udi=udi or None)
+    return None
 
 
 def _place(sub_id: str) -> str:

@@ -69,7 +69,7 @@ def draft(order: Order, observation: Observation, code: Code, above: Containment
         status,
         _content(observation, code, status),
         time_of(order, observation, above.time(obx)),
-        above.device(obx),
+        above.device(order, observation),
         obx.leaf(4).strip(),
     )
 

@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime
-from functools import lru_cache
 
 from clinical.hl7v2.errors import Hl7Error
 from clinical.time import Written
@@ -10,6 +9,7 @@ from clinical.time import Written
 _DTM = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?", re.ASCII
 )
+_moment = datetime.fromisoformat
 _WIDEST_OFFSET_MINUTES = 14 * 60
 _ADVICE = "write it as YYYYMMDDHHMMSS+ZZZZ"
 
@@ -20,10 +20,11 @@ def read_dtm(text: str) -> Written:
     `no-time-of-day`: it is coarser than a minute, and nobody may invent the rest. `bad-time`: it is no such moment.
     """
     length = len(text)
-    if (length == 19 or length == 14) and (stamp := text[:14]).isdigit() and "1900" <= stamp < "2201":  # nearly all
+    if (length == 19 or length == 14) and text[4] != "W":  # nearly all, and no date by weeks
         try:
-            wall = datetime.fromisoformat(f"{stamp[:8]}T{stamp[8:]}")
-            return Written(wall, None if length == 14 else _plain_offset(text[14:]))
+            wall = _moment(f"{text[:8]}T{text[8:14]}")
+            if 1900 <= wall.year <= 2200:
+                return Written(wall, _OFFSETS[text[14:]])
         except ValueError:
             pass  # another form, or no time at all: the pattern decides
     return _read(text.strip())
@@ -54,13 +55,17 @@ def _likely(wall: datetime) -> datetime:
     return wall
 
 
-@lru_cache(maxsize=256)
-def _plain_offset(text: str) -> int | None:
-    if not text:
-        return None
-    if text[0] not in "+-" or not (text[1:].isascii() and text[1:].isdigit()):
-        raise ValueError("no offset")
-    return _offset(text[0], text[1:3], text[3:])
+class _Offsets(dict[str, int | None]):
+    """Minutes east of UTC by what is written; each is read once, and there are not many."""
+
+    def __missing__(self, text: str) -> int | None:
+        if text[0] not in "+-" or not (text[1:].isascii() and text[1:].isdigit()):
+            raise ValueError("no offset")
+        offset = self[text] = _offset(text[0], text[1:3], text[3:])
+        return offset
+
+
+_OFFSETS = _Offsets({"": None})
 
 
 def _offset(sign: str, hours: str, minutes: str) -> int:

@@ -38,14 +38,17 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 
 def header(raw: bytes) -> Header:
     """The header of a message. Raises Hl7Error if it does not start with MSH or its separators cannot be used."""
-    start = 0 if raw.startswith(b"MSH") else start_of(raw)
+    start = 0 if raw[:3] == b"MSH" else start_of(raw)
     end = raw.find(b"\r", start)
     segment = raw[start:end] if end > 0 else raw[start:]
     if b"\n" in segment:
         segment = segment.partition(b"\n")[0]
     if len(segment) < 5:
         raise Hl7Error("MSH ends before MSH-2; a message must start with MSH|^~\\&", "MSH-2", "no-msh")
-    text, codec = (segment.decode(), "utf-8") if segment.isascii() else _decoded(segment)
+    try:
+        text, codec = segment.decode("ascii"), None
+    except UnicodeDecodeError:
+        text, codec = _decoded(segment)
     sep = text[3]
     fields = text.split(sep, 18)  # MSH-1 is the separator itself, so field n stands at n - 1
     if len(fields) < 18:
@@ -53,11 +56,24 @@ def header(raw: bytes) -> Header:
     _, chars, app, site, to_app, to_site, time, _, kind, control_id, mode, version, _, _, accept, reply, _, charset = (
         fields if len(fields) == 18 else fields[:18]
     )
-    if charset and codec == "utf-8":
-        codec = _codec(charset[:64])
-    kind = _usual_type(kind) if chars == "^~\\&" and sep == "|" and len(kind) < 64 else _type(kind, sep, chars)
+    meant = _remembered if len(text) <= _LONGEST_REMEMBERED else _meant
+    kind, declared = meant(kind, charset, sep, chars)
     return Header(
-        sep, chars, app, site, to_app, to_site, time, kind, control_id, mode, version, accept, reply, charset, codec
+        sep,
+        chars,
+        app,
+        site,
+        to_app,
+        to_site,
+        time,
+        kind,
+        control_id,
+        mode,
+        version,
+        accept,
+        reply,
+        charset,
+        codec or declared,
     )
 
 
@@ -87,21 +103,15 @@ def end_of_first_segment(raw: bytes, start: int) -> int:
     return end if end >= 0 else len(raw)
 
 
-def _type(text: str, field_sep: str, encoding_chars: str) -> str:
-    """MSH-9 as `ORU^R01`: its first two components. Raises Hl7Error if the separators cannot be used."""
-    parts = text.split(Delimiters.of(field_sep, encoding_chars).component)
-    return "^".join(parts[:2]).rstrip("^")
+def _meant(kind: str, charset: str, field_sep: str, encoding_chars: str) -> tuple[str, str]:
+    """MSH-9 as `ORU^R01`, its first two components, and the codec of MSH-18. Raises Hl7Error if the separators cannot
+    be used."""
+    parts = kind.split(Delimiters.of(field_sep, encoding_chars).component)
+    return "^".join(parts[:2]).rstrip("^"), codec_of(first_repetition(charset)[:64]) or "utf-8"
 
 
-@lru_cache(maxsize=1024)
-def _usual_type(text: str) -> str:
-    """The same with the separators that nearly everybody uses, remembered: a hot path."""
-    return _type(text, "|", "^~\\&")
-
-
-@lru_cache(maxsize=256)
-def _codec(declared: str) -> str:
-    return codec_of(first_repetition(declared)) or "utf-8"
+_remembered = lru_cache(maxsize=1024)(_meant)
+_LONGEST_REMEMBERED = 1024
 
 
 def first_repetition(text: str) -> str:

@@ -1,7 +1,8 @@
 """Which segments of an ORU^R01 belong together (HL7 v2.9.1 section 7.3.1, and what older versions make of it).
 
-Whatever the version says about order and cardinality: a PID starts a patient, an ORC or OBR an order, and an NTE
-belongs to what stands before it. Segments that are not needed here are passed over.
+Whatever the version says about order and cardinality: a PID starts a patient, an ORC or OBR an order, and NTE and PRT
+(v2.7 and later: who and what took part) belong to what stands before them, with Z segments between or not. Segments
+that are not needed here are passed over.
 """
 
 from collections.abc import Iterator
@@ -17,11 +18,15 @@ _NO_PATIENTS_SPECIMEN = frozenset({"B", "C", "E", "F", "O", "Q", "V"})
 
 @dataclass(slots=True)
 class Observation:
-    """An OBX, its place among the OBX of the message (from 1) and the NTE that follow it."""
+    """An OBX, its place among the OBX of the message (from 1), and what `follows` and belongs to it: NTE, PRT, Z."""
 
     obx: Segment
     number: int
-    notes: list[Segment] = field(default_factory=list)
+    follows: list[Segment] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[Segment]:
+        return [segment for segment in self.follows if segment.name == "NTE"]
 
 
 @dataclass(slots=True)
@@ -32,8 +37,10 @@ class Order:
     obr: Segment | None = None
     number: int = 0
     observations: list[Observation] = field(default_factory=list)
+    participations: list[Segment] = field(default_factory=list)
+    """PRT of the order itself."""
     control: bool = False
-    """The specimen is a control or calibrator (SPM-11): no patient's results."""
+    """The specimen is a control or calibrator (SPM-11; before v2.5, OBR-15.7): no patient's results."""
 
 
 @dataclass(slots=True)
@@ -74,9 +81,8 @@ class _Grouping:
             name = segment.name
             if name == "OBX":
                 self._observation(segment)
-            elif name == "NTE":
-                if self.noted is not None:
-                    self.noted.notes.append(segment)
+            elif name in ("NTE", "PRT") or name.startswith("Z"):
+                self._belongs(name, segment)
             else:
                 self.noted = None
                 self._other(name, segment)
@@ -86,6 +92,13 @@ class _Grouping:
         self.counts["OBX"] += 1
         self.noted = Observation(segment, self.counts["OBX"])
         self._current_order().observations.append(self.noted)
+
+    def _belongs(self, name: str, segment: Segment) -> None:
+        """To what stands before it."""
+        if self.noted is not None:
+            self.noted.follows.append(segment)
+        elif name == "PRT" and self.order is not None:
+            self.order.participations.append(segment)
 
     def _other(self, name: str, segment: Segment) -> None:
         if name == "MSH":
@@ -108,6 +121,7 @@ class _Grouping:
             self._start_order(Order())
         order = self._current_order()
         order.obr, order.number = segment, self.counts["OBR"]
+        order.control = segment.leaf(15, 7).strip().upper() in _NO_PATIENTS_SPECIMEN
 
     def _start_patient(self, patient: PatientResult) -> None:
         self.patient, self.order = patient, None

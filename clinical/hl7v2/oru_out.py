@@ -51,8 +51,8 @@ def write_oru(records: Sequence[AnyRecord], form: OruForm, control_id: str, sent
     `rows_of`.
     """
     lines = [
-        _msh(form, control_id, sent_at),
-        segment("PID", {1: "1", 3: [identifier(records[0].patient, form)], 5: ("", "", "", "", "", "", "U")}),
+        msh(form, control_id, sent_at),
+        pid(identifier(records[0].patient, form)),
     ]
     for number, group in enumerate(_orders(records, form), start=1):
         lines += _order(number, group, form, sent_at)
@@ -75,7 +75,13 @@ def _local(record: AnyRecord, form: OruForm) -> str:
     return write_dtm(moment(record.effective.millis, form.zone))
 
 
-def _msh(form: OruForm, control_id: str, sent_at: datetime) -> str:
+def pid(patient: tuple[str, ...]) -> str:
+    """PID of a patient whom `identifier` names. A name is required: of type U, unspecified."""
+    return segment("PID", {1: "1", 3: [patient], 5: ("", "", "", "", "", "", "U")})
+
+
+def msh(form: OruForm, control_id: str, sent_at: datetime) -> str:
+    """MSH of an ORU^R01 for this receiver."""
     old = form.release < (2, 4)
     return segment(
         "MSH",
@@ -154,7 +160,7 @@ def _observation(number: int, place: int, row: Row, record: AnyRecord, form: Oru
         fields[6] = (row.unit, row.unit, "UCUM")
     if form.release >= (2, 6):
         fields[21] = _instance(record, place)
-    if form.release >= (2, 4) and record.device is not None and (device := _device(record.device)):
+    if form.release >= (2, 4) and record.device is not None and (device := device_of(record.device)):
         fields[18] = device
     return fields
 
@@ -181,8 +187,8 @@ def _instance(record: AnyRecord, place: int) -> tuple[str, str]:
     return (record.source.value + further, record.source.system)
 
 
-def _device(device: Device) -> tuple[str, ...] | None:
-    """EI: serial number and maker."""
+def device_of(device: Device) -> tuple[str, ...] | None:
+    """OBX-18 (EI): serial number and maker; None where no serial number is known."""
     if device.serial is None:
         return None
     return (device.serial, device.vendor or device.model or "")

@@ -1,5 +1,8 @@
 """Whose message it is, read from the bytes without reading the message: what keeps a patient's messages in order."""
 
+import re
+from functools import lru_cache
+
 from clinical.hl7v2.header import Header
 
 
@@ -9,23 +12,18 @@ def patient_key(raw: bytes, head: Header) -> str | None:
     None if there is no PID or it names nobody. Messages of one patient have one key however they write the rest of
     PID-3; for ADT^A40 it is the patient that survives the merge (MRG has the other).
     """
-    separator = head.field_sep.encode()
-    start = _segment(raw, b"PID" + separator)
-    if start < 0:
+    found = _pattern(head.field_sep, head.encoding_chars).search(raw)
+    if found is None:
         return None
-    fields = raw[start : start + 1000].split(separator, 4)
-    if len(fields) < 4:
-        return None
-    characters = head.encoding_chars + "^~"[len(head.encoding_chars) :]
-    first = fields[3].partition(b"\r")[0].partition(b"\n")[0].partition(characters[1].encode())[0]
-    parts = first.decode("latin-1").split(characters[0])
-    identifier = parts[0].strip()
-    return f"{identifier}|{parts[3].strip() if len(parts) > 3 else ''}" if identifier else None
+    key = b"%b|%b" % (found[1].strip(), (found[2] or b"").strip())
+    return None if key[:1] == b"|" else key.decode("latin-1")
 
 
-def _segment(raw: bytes, name: bytes) -> int:
-    """Where a segment of this name begins; -1 without one."""
-    for end in (b"\r", b"\n"):
-        if (found := raw.find(end + name)) >= 0:
-            return found + 1
-    return -1
+@lru_cache(maxsize=256)
+def _pattern(field_sep: str, encoding_chars: str) -> re.Pattern[bytes]:
+    """PID up to PID-3, of which the first and the fourth component of the first repetition."""
+    characters = encoding_chars + "^~"[len(encoding_chars) :]
+    sep, component, repetition = map(re.escape, (field_sep, characters[0], characters[1]))
+    field, part = rf"[^{sep}\r\n]*+", rf"[^{sep}{component}{repetition}\r\n]*+"
+    text = rf"[\r\n]PID{sep}{field}{sep}{field}{sep}({part})(?:{component}{part}{component}{part}{component}({part}))?"
+    return re.compile(text.encode())

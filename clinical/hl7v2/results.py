@@ -153,8 +153,15 @@ class _Reading:
                 return None
             return draft(order, observation, code, above, self.rules.not_verified)
         except Hl7Error as error:
-            segments = [*self._head(result), order.orc, order.obr, *above.rows(observation.obx), observation.obx]
-            self._problem(error, [*segments, *observation.notes], observation.number)
+            segments = [
+                *self._head(result),
+                order.orc,
+                order.obr,
+                *order.participations,
+                *above.rows(observation.obx),
+                observation.obx,
+            ]
+            self._problem(error, [*segments, *observation.follows], observation.number)
             return None
 
     def _code(self, order: Order, obx: Segment) -> Code | str:
@@ -208,7 +215,7 @@ class _Reading:
                 time=main.time.text,
             ),
             "device": main.device,
-            "notes": _notes(main.observation) if main.observation.notes else (),
+            "notes": _notes(main.observation) if main.observation.follows else (),
             "done": tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks) if remarks else (),
         }
         return record_of(joined, entry)
@@ -235,9 +242,9 @@ class _Reading:
         for each in drafts:
             if each.order is not last:
                 last = each.order
-                segments += [last.orc, last.obr]
+                segments += [last.orc, last.obr, *last.participations]
             segments += [row for row in above.rows(each.observation.obx) if row not in segments]
-            segments += [each.observation.obx, *each.observation.notes]
+            segments += [each.observation.obx, *each.observation.follows]
         return segments
 
     def _problem(

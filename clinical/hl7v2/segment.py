@@ -1,7 +1,6 @@
 """One segment, split where somebody looks. A hot path: a day of sensor readings has 288 of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
 
 from clinical.hl7v2.delimiters import Delimiters
 from clinical.hl7v2.paths import Path
@@ -147,24 +146,6 @@ def leaf_of(text: str, delimiters: Delimiters, codec: str, component: int = 1, s
     elif subcomponent > 1:
         return ""
     return delimiters.unescaped(text, codec) if escape in text else text
-
-
-def first_leaves(texts: Iterable[str], delimiters: Delimiters, codec: str, fields: Sequence[int]) -> list[list[str]]:
-    """For each segment (not a header) the first leaves of these fields, two or more: what `leaf` gives, in one go."""
-    field_sep = delimiters.field
-    repetition_sep, component_sep, subcomponent_sep, escape = delimiters.signs
-    pick, most = itemgetter(*fields), max(fields) + 1
-    rows = []
-    for text in texts:
-        parts = text.split(field_sep, most)
-        if len(parts) < most:
-            parts += [""] * (most - len(parts))
-        if repetition_sep in text or subcomponent_sep in text or escape in text:
-            row = [leaf_of(part.partition(repetition_sep)[0], delimiters, codec) for part in pick(parts)]
-        else:
-            row = [part.partition(component_sep)[0] if component_sep in part else part for part in pick(parts)]
-        rows.append(row)
-    return rows
 
 
 def _nth(text: str, sep: str, number: int) -> str:

@@ -1,8 +1,8 @@
 """What an OBX says was measured: OBX-5 read by OBX-2, with the unit of OBX-6 (HL7 v2.9.1 sections 7.4.2 and 2A.2).
 
 A number stands alone: text beside it, several values, ranges and ratios are refused, never guessed at. A coded value
-(CE, CWE, CNE) is a number only as far as it says HI or LO. Times, arrays (NA, MA), documents (ED, RP) and all other
-types are no measured value.
+(CE, CWE, CNE) is a number only as far as it says HI or LO, and an array (NA) only if it has one element: it says no
+times. Times, documents (ED, RP) and all other types are no measured value.
 """
 
 import re
@@ -47,7 +47,7 @@ def has_value(obx: Segment) -> bool:
 
 
 def read_value(obx: Segment) -> Value:
-    """The value of an OBX of type NM, SN, ST, TX or FT, or the HI or LO of a coded one.
+    """The value of an OBX of type NM, SN, ST, TX, FT or NA, or the HI or LO of a coded one.
 
     Raises Hl7Error with the path inside the segment (`5`).
     """
@@ -60,6 +60,8 @@ def read_value(obx: Segment) -> Value:
         return _structured(obx)
     if kind == "NM" or kind in _TEXTS:
         return _written(obx)
+    if kind == "NA":
+        return _only_element(obx)
     if kind in _CODED and (word := next((w for n in (1, 2, 4, 5) if (w := _word(obx, n)) is not None), None)):
         return Value(None, word)
     if not kind:
@@ -104,6 +106,13 @@ def _written(obx: Segment) -> Value:
     if match := _COMPARED.fullmatch(text):
         return Value(_number(match[2]), _BEYOND[match[1]])
     return Value(_number(text))
+
+
+def _only_element(obx: Segment) -> Value:
+    elements = obx.raw(VALUE).split(obx.delimiters.component)
+    if any(element.strip() not in ("", NULL) for element in elements[1:]):
+        raise _wrong("several-values", "is an array, which says no times; send one OBX for each value")
+    return Value(_number(obx.leaf(VALUE).strip()))
 
 
 def _structured(obx: Segment) -> Value:

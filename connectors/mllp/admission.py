@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from clinical.hl7v2 import Header, Hl7Error, Outcome, ack, header
-from connectors.mllp.framing import RESERVED
+from connectors.mllp.framing import RESERVED, enclose
 
 NOBODY: Final = Header("|", "^~\\&", processing_id="P", version="2.5.1")
 """Stands for the header of what has none, so that even that gets an answer which can be read."""
@@ -161,17 +161,22 @@ def answer(
     text: str | None = None,
     error_code: str | None = None,
     location: str | None = None,
+    *,
+    quiet: bool = False,
 ) -> bytes:
-    """An acknowledgement, fit for an MLLP block.
+    """An acknowledgement in its MLLP block.
 
     Where MSH-2 names no escape character, a text that needs one is left out. Bytes that MLLP keeps for itself are too:
     a stray one in the header that came is not sent back.
     """
     try:
-        reply = ack(to, code, control_id, time, text, error_code, location)
+        reply = ack(to, code, control_id, time, text, error_code, location, quiet=quiet)
     except Hl7Error:
-        reply = ack(to, code, control_id, time, None, error_code)
-    return reply.translate(None, RESERVED)
+        reply = ack(to, code, control_id, time, None, error_code, quiet=quiet)
+    try:
+        return enclose(reply)
+    except ValueError:
+        return enclose(reply.translate(None, RESERVED))
 
 
 def unreadable(content: bytes, error: Hl7Error) -> NotTaken:

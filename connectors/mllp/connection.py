@@ -73,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._batch: BatchExchange | None = None
         self._pointer = ""  # DSC-1 of the last message
         self._answers: deque[Exchange] = deque()
+        self._ready: list[bytes] = []  # answers that are about to be written
         self._transport: asyncio.Transport | None = None
         self._heard_at = desk.clock.monotonic()
         self._until = float("inf")  # while ending: when patience ends
@@ -151,17 +152,27 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def write_answers(self) -> None:
-        """Write what is ready, up to the first answer that is not."""
-        answers = self._answers
+        """Write what is ready, up to the first answer that is not. Where others are still to come, what gets ready in
+        this turn of the loop goes out together."""
+        answers, ready = self._answers, self._ready
         while answers and (reply := answers[0].reply) is not None:
             answers.popleft()
-            if reply.data and self._transport is not None:
-                self._transport.write(reply.data)
+            if reply.data:
+                if answers and not ready:
+                    asyncio.get_running_loop().call_soon(self._write_ready)
+                ready.append(reply.data)
             if reply.ends:
                 self._end(None)
                 answers.clear()
-        if self._ending and not answers:
-            self._linger()
+        if not answers:
+            self._write_ready()
+            if self._ending:
+                self._linger()
+
+    def _write_ready(self) -> None:
+        if self._ready and self._transport is not None:
+            self._transport.write(b"".join(self._ready))
+        self._ready.clear()
 
     def stored(self) -> None:
         """A message of this connection is in the journal."""
@@ -272,7 +283,10 @@ class Connection(asyncio.Protocol):
             return
         if batch is not None:
             batch.taking()
-        self._answers.append(self._desk.take_in(self, content, header, batch))
+        exchange = self._desk.take_in(self, content, header, batch)
+        self._answers.append(exchange)
+        if exchange.reply is not None:
+            self.write_answers()
 
     def _unpack(self, content: bytes) -> None:
         """A block with several messages: they are taken one by one, each when there is room for it."""
@@ -369,6 +383,7 @@ class Connection(asyncio.Protocol):
         bytes unread is reset, and a reset can take the last answer with it before the peer has read it."""
         if self._lingering or self._transport is None:
             return
+        self._write_ready()
         self._lingering = True
         self._until = self._desk.clock.monotonic() + _LINGER_SECONDS
         if self._transport.can_write_eof() and not self._peer_done:

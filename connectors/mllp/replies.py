@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from clinical.hl7v2 import Header, Outcome, answer_code
+from clinical.hl7v2 import Header, Outcome, answer_code, asks_for_both
 from connectors.mllp.admission import NotTaken, answer
 from connectors.mllp.exchange import HANG_UP, SILENCE, BatchExchange, Reply
 from connectors.mllp.framing import enclose
@@ -29,7 +29,8 @@ class Replies:
     """Composes answers by the settings of one listener. `stamp` gives the control id and time of the next one."""
 
     def __init__(self, settings: ListenerSettings, stamp: Callable[[], tuple[str, str]]) -> None:
-        self._enhanced = settings.acknowledge == "as_asked"
+        self._enhanced = settings.acknowledge != "original"
+        self._both = settings.acknowledge == "both"
         self._commit_bytes = settings.commit_bytes
         self._plain = not (self._enhanced or self._commit_bytes)
         self._batches = settings.batches
@@ -39,7 +40,7 @@ class Replies:
     def stored(self, to: Header, batch: BatchExchange | None = None) -> Reply:
         """The journal has the message. A hot path."""
         if self._plain and batch is None:
-            return Reply(enclose(answer(to, "AA", *self._stamp())))
+            return Reply(answer(to, "AA", *self._stamp()))
         return self._reply(to, "A", _NONE, batch)
 
     def rejected(self, to: Header, text: str, batch: BatchExchange | None = None) -> Reply:
@@ -96,4 +97,9 @@ class Replies:
 
     def _acknowledgement(self, to: Header, outcome: Outcome, reason: Reason) -> bytes:
         code = answer_code(to, outcome, enhanced=self._enhanced)
-        return b"" if code is None else enclose(answer(to, code, *self._stamp(), *reason))
+        if code is None:
+            return b""
+        first = answer(to, code, *self._stamp(), *reason)
+        if self._both and outcome == "A" and asks_for_both(to):
+            return first + answer(to, "AA", *self._stamp(), quiet=True)
+        return first

@@ -70,8 +70,10 @@ class ListenerSettings(sdk.Settings):
     in_order_by: Literal["patient", "sender"] = Field(
         "patient", description="What stays in order: the messages of one patient (PID-3), or all of one sender"
     )
-    acknowledge: Literal["original", "as_asked"] = Field(
-        "original", description="AA, AE, AR always; or as AL, NE, ER, SU in MSH-15 and MSH-16 ask (enhanced mode)"
+    acknowledge: Literal["original", "as_asked", "both"] = Field(
+        "original",
+        description="AA, AE, AR always; or one answer as AL, NE, ER, SU in MSH-15 and MSH-16 ask (enhanced mode); "
+        "or each that they ask for, the second one behind the first",
     )
     commit_bytes: bool = Field(False, description="Also answer 06 or 15 in a block of its own (MLLP release 2)")
     batches: Literal["each", "errors", "one", "none", "refuse"] = Field(

@@ -8,6 +8,7 @@ import msgspec
 import orjson
 from sqlalchemy import select
 
+from clinical.hl7v2 import parse
 from clinical.issued import IssuedOutcome, decode_one
 from clinical.records import AnyRecord, Instant, PatientRef, Quantity, Road, SourceId, Status, encode
 from engine.cli.lineage import walk
@@ -41,8 +42,13 @@ async def standing(house: House) -> dict[str, IssuedOutcome]:
 
 async def sent(house: House, id_: str) -> list[dict[str, Any]]:
     """What the FHIR server got of an outcome."""
-    rows = await house.engine.deliveries()
-    return [orjson.loads(row["body"]) for row in rows if orjson.loads(row["meta"]).get("outcome") == id_]
+    return [orjson.loads(body) for body in await delivered(house, "fhir-outcomes", id_)]
+
+
+async def delivered(house: House, destination: str, id_: str) -> list[bytes]:
+    """What went to a destination of an outcome."""
+    rows = [row for row in await house.engine.deliveries() if row["destination"] == destination]
+    return [row["body"] for row in rows if orjson.loads(row["meta"]).get("outcome") == id_]
 
 
 async def test_late_data_and_a_tombstone_amend_the_windows_and_say_what_they_replace(tmp_path: Path) -> None:
@@ -64,6 +70,10 @@ async def test_late_data_and_a_tombstone_amend_the_windows_and_say_what_they_rep
             assert resource["status"] == "amended"
             provenance = next(part for part in resource["contained"] if part["resourceType"] == "Provenance")
             assert provenance["entity"][-1]["what"]["identifier"]["value"] == before[day].id
+
+        (first,), (second,) = [await delivered(house, "ehr-outcomes", each[day].id) for each in (before, amended)]
+        assert parse(first).get("OBR-3") == parse(second).get("OBR-3")
+        assert (set(parse(first).values("OBX-11")), set(parse(second).values("OBX-11"))) == ({"F"}, {"C"})
 
         gone = reading(house, 0, 120, hours=72, status=Status.ENTERED_IN_ERROR)
         gone_again = SourceId(road=Road.CLOUD, system="cloud", value="72/0", version="2")

@@ -49,6 +49,43 @@ async def test_a_message_is_answered_as_it_asks_where_the_channel_says_so(
         assert await code_of(peer, asking("A1", accept, application, "ADT^A01")) == refused
 
 
+@pytest.mark.parametrize(
+    ("accept", "application", "codes"),
+    [
+        ("AL", "AL", ["CA", "AA"]),
+        ("AL", "SU", ["CA", "AA"]),
+        ("SU", "AL", ["CA", "AA"]),
+        ("AL", "ER", ["CA"]),
+        ("AL", "NE", ["CA"]),
+        ("NE", "AL", ["AA"]),
+        ("NE", "NE", []),
+        ("", "", ["AA"]),
+        ("", "AL", ["AA"]),
+    ],
+)
+async def test_a_sender_that_wants_both_answers_gets_both_where_the_channel_says_so(
+    accept: str, application: str, codes: list[str]
+) -> None:
+    async with Door(accepts=("ORU",), acknowledge="both") as door:
+        peer = await door.peer()
+        await peer.send(block(asking("M1", accept, application)) + block(oru("NEXT")))
+        answers = [await peer.answer()]
+        while answers[-1].control_id != "NEXT":
+            answers.append(await peer.answer())
+        assert [answer.code for answer in answers[:-1]] == codes
+        await peer.send(block(asking("A1", "AL", "AL", "ADT^A01")) + block(oru("NEXT")))
+        assert [(await peer.answer()).code for _ in range(2)] == ["CR", "AA"]
+
+
+async def test_the_second_answer_is_a_message_of_its_own_that_wants_none() -> None:
+    async with Door(acknowledge="both") as door:
+        peer = await door.peer()
+        await peer.send(block(asking("M1", "AL", "AL")))
+        first, second = [(await peer.raw_answer()).split(b"\r")[0].split(b"|") for _ in range(2)]
+        assert first[9] != second[9]
+        assert second[14:16] == [b"NE", b"NE"]
+
+
 async def test_an_accept_answer_asks_for_no_answer_itself() -> None:
     async with Door(acknowledge="as_asked") as door:
         peer = await door.peer()

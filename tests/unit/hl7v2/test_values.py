@@ -34,6 +34,8 @@ def segment(kind: str, value: str, unit: str = "mg/dL") -> Segment:
         ("NM", "LO", None, Detection.BELOW),
         ("TX", ">=600", "600", Detection.ABOVE),
         ("FT", "182", "182", None),
+        ("NA", "182", "182", None),
+        ("NA", " 5.40 ^", "5.40", None),
     ],
 )
 def test_values_are_read_by_their_type_with_their_digits(
@@ -55,6 +57,9 @@ def test_values_are_read_by_their_type_with_their_digits(
         ("NM", "Infinity", "not-a-number"),
         ("NM", "１８２", "not-a-number"),
         ("NM", "27~25", "several-values"),
+        ("NA", "182^183^184", "several-values"),
+        ("NA", "182^183~184", "several-values"),
+        ("NA", "high", "not-a-number"),
         ("NM", "182^3", "not-one-value"),
         ("NM", ">", "not-a-number"),
         ("NM", "", "value-missing"),

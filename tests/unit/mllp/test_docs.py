@@ -9,6 +9,7 @@ import yaml
 from clinical.hl7v2 import Header, Outcome, answer_code
 from connectors.mllp.admission import admit, answer
 from connectors.mllp.answers import DEFAULTS
+from connectors.mllp.framing import enclose
 from connectors.mllp.settings import ListenerSettings, SenderSettings
 from engine import sdk
 
@@ -75,4 +76,4 @@ def test_the_answer_shown_is_the_answer_given() -> None:
     reply = answer(
         admit(came, ListenerSettings(port=2575)), "AR", "T3K9Q21C7F7", "20261120101500+0000", text, "200", "MSH-9"
     )
-    assert reply == shown
+    assert reply == enclose(shown)

@@ -151,7 +151,6 @@ def test_a_coded_value_says_hi_or_lo_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        ("NA", "182^183^184"),
         ("ED", "x^AP^PDF^Base64^JVBERi0="),
         ("DTM", "20261120100000"),
         ("RP", "x"),
