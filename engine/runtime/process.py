@@ -3,13 +3,13 @@
     ticket ─► load ─ filter ─► transform steps ─► stateful steps ─► outcome, keys, children, deliveries (commit)
            ─► tickets for what comes next ─► acknowledge the lease
 
-One ticket at a time, in the order of the queue, so that what belongs together stays in order; with `wait_for_order`
-messages wait for earlier ones first (`runtime.waiting`). The lease is acknowledged only after the commit (law 2); a
-step that cannot go on now is tried again in place.
+In the order of the queue, so that what belongs together stays in order; where steps need a transaction, the tickets
+that wait share one. With `wait_for_order` messages wait for earlier ones first (`runtime.waiting`). A lease is
+acknowledged only after the commit (law 2); a step that cannot go on now is tried again in place.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -51,7 +51,8 @@ class Process:
     async def run(self) -> None:
         """Raises NeedsOperator when a step asks for a person: the channel is paused then."""
         wait = self._plan.order_wait_seconds
-        leases = self._tools.broker.consume(self._part.queue, _ROOM if wait else _PREFETCH)
+        prefetch = _ROOM if wait else _AT_ONCE if self._stateful else _PREFETCH
+        leases = self._tools.broker.consume(self._part.queue, prefetch)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
             if wait:
                 room = WaitingRoom(wait, _ROOM - _PREFETCH)
@@ -59,8 +60,9 @@ class Process:
                 await self._by_way_of(room, stream)
                 return
             await self._take_over(self._work)
-            async for lease in stream:
-                await self._until_done(lambda at=lease: self._work(at))  # type: ignore[misc]
+            async with aclosing(_as_they_wait(stream, most=_AT_ONCE if self._stateful else 1)) as several:
+                async for some in several:
+                    await self._until_done(lambda at=some: self._work(*at))  # type: ignore[misc]
 
     async def _take_over(self, work: Callable[[Lease], Awaitable[None]]) -> None:
         """What another engine had under way here goes first, in its order: deliveries whose tickets it may not have
@@ -142,13 +144,15 @@ class Process:
             else:
                 return
 
-    async def _work(self, lease: Lease) -> None:
+    async def _work(self, *leases: Lease) -> None:
         if not self._may_work():
             raise Unavailable("another engine may have this part of the work now", code="part-lost")
-        for ids in batches(await self._due(lease.ticket.ids), TICKET_SIZE):
+        wanted = [id_ for lease in leases for id_ in lease.ticket.ids]
+        for ids in batches(await self._due(wanted), TICKET_SIZE):
             if messages := await self._tools.journal.queries.pending(ids):
                 await self._work_on(messages)
-        await lease.ack()
+        for lease in leases:
+            await lease.ack()
 
     async def _due(self, ids: Sequence[str]) -> Sequence[str]:
         """These; among engines that share, whatever of our part is in flight up to the newest of them, since older
@@ -233,6 +237,25 @@ class Process:
                         self._tools.meters.add(self._plan.name, child.state)
                 for word, count in outcome.tally.items():
                     self._tools.meters.add(self._plan.name, f"tally-{word}", count)
+
+
+async def _as_they_wait(stream: AsyncIterator[Lease], most: int) -> AsyncGenerator[Sequence[Lease], None]:
+    """Leases in their order, as many at once as are there already."""
+    coming = asyncio.ensure_future(anext(stream, None))
+    try:
+        while (lease := await coming) is not None:
+            some = [lease]
+            coming = asyncio.ensure_future(anext(stream, None))
+            while len(some) < most:
+                await asyncio.sleep(0)  # a lease that is there is handed over within a turn
+                if not coming.done() or (lease := coming.result()) is None:
+                    break
+                some.append(lease)
+                coming = asyncio.ensure_future(anext(stream, None))
+            yield some
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)  # before the stream itself is closed
 
 
 class _Found:
