@@ -17,6 +17,8 @@ from ledger.store import Transaction
 def affected(case: Case) -> list[date]:
     """The local days to make anew."""
     work = case.work
+    if case.idle:
+        return []
     if work.rebuild is not None:
         first, last = work.rebuild
         days = {first + timedelta(days=n) for n in range((last - first).days + 1)}

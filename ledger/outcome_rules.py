@@ -58,7 +58,7 @@ class Change(NamedTuple):
 class Work:
     """One patient's changes in one or several messages, of which the last gives its id. `now_millis`: when it came.
     `rebuild`: the days whose windows are
-    all computed anew, for the batch lane. `close`: issue what has ended."""
+    all computed anew, for the batch lane. `close`: issue what has ended. `check`: a rebuild for those with outcomes."""
 
     tenant: str
     patient: PatientRef
@@ -70,6 +70,7 @@ class Work:
     new_id: Callable[[], str]
     rebuild: tuple[date, date] | None = None
     close: bool = False
+    check: bool = False
 
     @property
     def live(self) -> bool:
@@ -120,9 +121,15 @@ class Case(NamedTuple):
         return self.upkeep is not None and self.upkeep.zone != self.plan.zone.key
 
     @property
+    def idle(self) -> bool:
+        """Is nothing to be done for a patient without outcomes, or of whom nothing is left in any window?"""
+        asked = self.work.close or self.work.check
+        return asked and (self.upkeep is None or (self.upkeep.due_millis is None and not self.stale))
+
+    @property
     def closing(self) -> bool:
         """Is it time to look at the windows that have ended since?"""
-        if self.work.rebuild is not None:
+        if self.idle or self.work.rebuild is not None:
             return False
         if self.upkeep is None or self.upkeep.due_millis is None or self.rezoned:
             return True

@@ -66,12 +66,12 @@ _NEWEST = _MEASURED.where(reading.c.patient.in_(bindparam("keys", expanding=True
 
 
 async def standing_readings(
-    tx: Transaction, tenant: str, patient: str, subject: Subject, window: Window
+    tx: Transaction, tenant: str, patient: str, subject: Subject, window: Window, around: int = CONTEXT_MILLIS
 ) -> list[Measured]:
-    """The patient's readings of a subject that stand and matter to a window, in order: those from `CONTEXT_MILLIS`
-    before to as much after it, and the device events that may exclude any of that time."""
+    """The patient's readings of a subject that stand and matter to a window, in order: those from `around`
+    (milliseconds) before to as much after it, and the device events that may exclude any of that time."""
     found: list[Measured] = []
-    start, end = window.start_millis - CONTEXT_MILLIS, window.end_millis + CONTEXT_MILLIS
+    start, end = window.start_millis - around, window.end_millis + around
     for events in (True, False):
         reads = [name for name in subject.reads if name.startswith(_EVENT) is events]
         if reads:

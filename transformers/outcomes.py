@@ -29,6 +29,9 @@ REBUILD = "rebuild"
 CLOSE = "close"
 """Meta of a message without records that asks for what has ended; its value is when that was asked."""
 
+CHECK = "check"
+"""Meta beside `rebuild`: only for patients who have outcomes already."""
+
 PATIENT = "rebuild_patient"
 """Meta beside either: whose, as the JSON of a `PatientRef`."""
 
@@ -214,4 +217,4 @@ def _request(message: sdk.Message) -> Work:
         ) from None
     if days[1] < days[0]:
         raise sdk.InvalidMessage("ends before it begins", code="rebuild", path=f"meta.{REBUILD}")
-    return replace(_work(message, patient, ()), rebuild=days)
+    return replace(_work(message, patient, ()), rebuild=days, check=CHECK in message.meta)

@@ -181,6 +181,13 @@ class Glucose:
             found.append(Grown(self._elements(part, day)[0], part.encode()))
         return found
 
+    def newer_slots(self, given: Sequence[Measured], since: int) -> list[tuple[int, int, int]]:
+        """The slots that count after a moment (milliseconds), as (time, level, nominal interval in seconds)."""
+        columns = self._columns(given)
+        kept = slots(columns.readings(), disjoint(columns.spans)).kept()
+        rows = zip(kept.millis.tolist(), kept.level.tolist(), kept.interval_seconds.tolist(), strict=True)
+        return [row for row in rows if row[0] > since]
+
     def _columns(self, given: Sequence[Measured]) -> Columns:
         return columns([_row(each) for each in given if each.event is None], self.spans(given))
 

@@ -91,6 +91,27 @@ async def test_a_rebuild_issues_nothing_where_the_near_real_time_lane_has_been(t
         assert made == {f"{name} {earlier.isoformat()}" for name in ("7d", "14d", "30d", "90d")}
 
 
+async def test_a_day_becomes_final_by_the_clock_without_another_reading(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        await house.hand_in("reconcile", encode([reading(house, number, 120) for number in range(6)]))
+        before = await standing(house)
+        day = f"day {house.engine.clock.now().date()}"
+        assert before[day].status.value == "partial"
+        await house.hand_in("outcomes-due", b"{}")
+        assert await standing(house) == before
+        await house.engine.advance(14 * 3600)
+        await house.hand_in("outcomes-due", b"{}")
+        ended = await standing(house)
+        assert (ended[day].status.value, ended[day].cause.value) == ("final", "window-ended")
+        assert ended[day].replaces == before[day].id
+        assert {key.split()[0] for key in ended.keys() - before.keys()} == {"7d", "14d", "30d", "90d"}
+        assert {each["status"] for each in await sent(house, ended[day].id)} == {"final"}
+        await house.hand_in("outcomes-due", b"{}")
+        await house.hand_in("outcomes-check", b"{}")
+        assert await standing(house) == ended
+        assert (await house.engine.books()).balance
+
+
 async def test_lineage_walks_from_the_raw_message_to_the_posted_figure_and_back(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
         await house.hand_in("reconcile", encode([reading(house, number, 120, hours=30) for number in range(4)]))
