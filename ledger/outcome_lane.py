@@ -39,6 +39,7 @@ async def bring_up_to_date(tx: Transaction, plan: Plan, works: Sequence[Work]) -
             kept.append((case, after))
     await store.put_days(tx, zip(cases, (of.made for of in days), strict=True))
     await store.put_outcomes(tx, zip(cases, issued, strict=True))
+    await upkeep.forget_days(tx, (case for case, _ in kept))
     await upkeep.put_upkeep(tx, kept)
     return issued
 
@@ -102,9 +103,9 @@ async def _grow(tx: Transaction, plan: Plan, start: int, some: Sequence[tuple[Ca
 
 
 def _issued(case: Case, due: Sequence[Due], days: Days) -> tuple[list[IssuedOutcome], bool]:
-    """What is new, and whether any window that was looked at has a reading."""
+    """What is new, and whether any window that was looked at has a reading (or there was none)."""
     issued: list[IssuedOutcome] = []
-    alive = False
+    alive = not due
     for each in due:
         window = window_of(each, case.plan)
         as_of = max(min(window.end_millis, case.work.now_millis), window.start_millis + 1)

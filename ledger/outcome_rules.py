@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from clinical.issued import Cause, IssuedOutcome, Method, OutcomeStatus, Period
 from clinical.outcomes.reasons import Span
 from clinical.outcomes.subjects import Found, Subject
-from clinical.outcomes.windows import Window, WindowState, days_ending
+from clinical.outcomes.windows import Window, WindowState, days_ending, fixed_period
 from clinical.outcomes.zone import day_of
 from clinical.records import Device, PatientRef
 
@@ -26,13 +26,15 @@ LIVE_MILLIS = 1_800_000
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a site wants: lengths of windows in days (1 is the calendar day), which of them are also issued before they
-    end, whose midnight counts, and how long after its end a window still waits for data."""
+    end, whose midnight counts, and how long after its end a window still waits for data. `fixed`: lengths whose windows
+    lie side by side (`fixed_period`) instead of moving by a day."""
 
     subject: Subject
     zone: ZoneInfo
     lengths: tuple[int, ...]
     partial: frozenset[int]
     grace_millis: int
+    fixed: frozenset[int] = frozenset()
     zones: str = ""
     """The zone of those who have none of their own, where `zone` is a patient's."""
 
@@ -173,20 +175,34 @@ def due_windows(case: Case, affected: Iterable[date]) -> list[Due]:
 
 
 def _ends(case: Case, days: int, touched: set[date]) -> set[date]:
+    """The last days of the windows of one length that are due."""
     plan, work = case.plan, case.work
-    if work.rebuild is not None:
-        first, last = work.rebuild
-        return {first + timedelta(days=n) for n in range((last - first).days + 1)}
-    if days == 1:
+    if work.rebuild is None and days == 1:
         return touched
-    ends: set[date] = set()
-    if case.closing:
-        closed = last_closed(plan, work)
-        since = closed
+    ends = _ended(case)
+    if days in plan.fixed:
+        ends = {last for last in ends if _last_of_period(last, days, plan) == last}
+    if days not in plan.partial or not work.changes:
+        return ends
+    today = day_of(work.now_millis, plan.zone)
+    return ends | {_last_of_period(today, days, plan) if days in plan.fixed else today}
+
+
+def _ended(case: Case) -> set[date]:
+    """The days that have ended, or that are asked for."""
+    if case.work.rebuild is not None:
+        since, closed = case.work.rebuild
+    elif not case.closing:
+        return set()
+    else:
+        since = closed = last_closed(case.plan, case.work)
         if case.upkeep is not None and case.upkeep.closed is not None:
             since = max(case.upkeep.closed + timedelta(days=1), closed - timedelta(days=CATCH_UP_DAYS))
-        ends = {since + timedelta(days=n) for n in range((closed - since).days + 1)}
-    return ends | {day_of(work.now_millis, plan.zone)} if days in plan.partial and work.changes else ends
+    return {since + timedelta(days=n) for n in range((closed - since).days + 1)}
+
+
+def _last_of_period(day: date, days: int, plan: Plan) -> date:
+    return day_of(fixed_period(day, days, plan.zone).end_millis - 1, plan.zone)
 
 
 def last_closed(plan: Plan, work: Work) -> date:

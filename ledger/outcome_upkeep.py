@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, delete, insert, select
+from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
 
 from clinical.issued import Cause
 from clinical.records import PatientRef
@@ -62,6 +62,25 @@ async def stale_days(
     for patient, method, day, stale in await tx.execute(_STALE, [parameters]):
         found.setdefault((patient, method), {})[day_from(day)] = Cause(stale)
     return found
+
+
+async def set_zone(tx: Transaction, tenant: str, patient: str, zone: str | None, at: int) -> None:
+    """Say whose midnight counts for a patient (None: the site's), and make all their outcomes due. `at` in
+    microseconds."""
+    await tx.execute(delete(patient_zone).where(_z.tenant == tenant, _z.patient == patient))
+    if zone is not None:
+        row = {"tenant": tenant, "patient": patient, "zone": zone, "changed_at": at}
+        await tx.execute(insert(patient_zone), [row])
+    await tx.execute(update(outcome_upkeep).where(_u.tenant == tenant, _u.patient == patient).values(due_at=0))
+
+
+async def forget_days(tx: Transaction, cases: Iterable[Case]) -> None:
+    """Drop the days that were cut by another zone than the patient's is now."""
+    for case in cases:
+        if case.rezoned and case.upkeep is not None:
+            old = case.plan.for_patient(ZoneInfo(case.upkeep.zone)).method
+            named = (_d.tenant == case.work.tenant, _d.patient == case.work.key, _d.method == old)
+            await tx.execute(delete(outcome_day).where(*named, _d.subject == case.plan.subject.name))
 
 
 async def put_upkeep(tx: Transaction, changed: Iterable[tuple[Case, Upkeep]]) -> None:

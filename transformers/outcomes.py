@@ -54,13 +54,15 @@ class Target(sdk.Settings):
 
 class OutcomesSettings(sdk.Settings):
     """`of`: what the outcomes are about. `windows`: lengths in whole local days, `1` the calendar day; `partial`:
-    those that are also told of before they end. A window is final when it has ended and `grace` has passed."""
+    those that are also told of before they end; `fixed`: those that lie side by side. A window is final when it has
+    ended and `grace` has passed."""
 
     timezone: sdk.Zone
-    """Whose midnight counts."""
+    """Whose midnight counts, for patients without a zone of their own (`islet patients zone`)."""
     of: Literal["glucose", "blood-pressure", "weight"] = "glucose"
     windows: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 7, 14, 30, 90)
     partial: tuple[int, ...] = (1,)
+    fixed: tuple[int, ...] = ()
     grace: sdk.Duration = 0.0
     targets: Literal["adult", "older-or-high-risk", "pregnancy-type-1", "pregnancy"] = "adult"
     profile: Literal["islet", "iglu"] = "islet"
@@ -82,8 +84,9 @@ class OutcomesSettings(sdk.Settings):
 
     @model_validator(mode="after")
     def _partial_of_windows(self) -> "OutcomesSettings":
-        if not set(self.partial) <= set(self.windows):
-            raise ValueError("`partial` names a length that `windows` lacks; write it in both")
+        for name in ("partial", "fixed"):
+            if not set(getattr(self, name)) <= set(self.windows):
+                raise ValueError(f"`{name}` names a length that `windows` lacks; write it in both")
         return self
 
     @cached_property
@@ -94,6 +97,7 @@ class OutcomesSettings(sdk.Settings):
             zone=ZoneInfo(self.timezone),
             lengths=self.windows,
             partial=frozenset(self.partial),
+            fixed=frozenset(self.fixed),
             grace_millis=round(self.grace * 1000),
         )
 
