@@ -31,6 +31,7 @@ class Cause(StrEnum):
     CORRECTED = "reading-corrected"
     EXCLUSION = "exclusion-changed"
     METHOD = "method-changed"
+    ZONE = "zone-changed"
     LATE = "late-reading"
     ENDED = "window-ended"
     NEW = "new-reading"

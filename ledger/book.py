@@ -109,6 +109,17 @@ class Book:
         return [reading for before, reading in both if _place(before) != _place(reading.truth)]
 
     @property
+    def left(self) -> Sequence[tuple[str, str, int]]:
+        """Patient, analyte and time (milliseconds) of what readings of the ledger were read from before they moved, and
+        of what they are read from now."""
+        return [
+            (claim.patient, claim.analyte, claim.millis)
+            for reading in self.moved
+            for claim in (self._before[reading.id], reading.truth)
+            if claim is not None
+        ]
+
+    @property
     def changed(self) -> Sequence[Claim]:
         """Claims of the ledger that have changed, as they stand now."""
         return [self.claims[place] for place, claim in self._known.items() if self.claims[place] is not claim]

@@ -1,107 +1,117 @@
 """Outcomes kept up to date: from what changed to what is issued, in one transaction.
 
-The same way for both lanes. Near real time, a message's readings say what changed; in a rebuild every day of a stretch
-did. Either takes the readings from the ledger, so that both come to the same.
+The same way for both lanes. Near real time, messages' readings say what changed; in a rebuild every day of a stretch
+did. Either takes the readings from the ledger, so that both come to the same. Several patients at once cost one query
+of each kind; what is asked for one alone is what late data needs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from clinical.issued import IssuedOutcome
-from clinical.outcomes.history import CONTEXT_MILLIS, affected_days
-from clinical.outcomes.subjects import Measured
-from clinical.outcomes.windows import Window, days_ending
+from clinical.outcomes.windows import days_ending
 from clinical.outcomes.zone import day_of
-from clinical.records import Device
 from ledger import outcome_store as store
-from ledger.outcome_rules import CATCH_UP_DAYS, Due, Plan, Work, by_series, due_windows, issue, series_of, window_of
+from ledger import outcome_upkeep as upkeep
+from ledger.outcome_days import Days, affected
+from ledger.outcome_rules import Before, Case, Due, Plan, Upkeep, Work, due_windows, issue, upkeep_after, window_of
 from ledger.store import Transaction
 
-_LONGEST_SPAN_MILLIS = 26 * 3600 * 1000
-"""How long before a day a device event may begin that excludes time of it: a warm-up of a day, and some."""
+_RECENT_DAYS = 2
+_EVER = date(1970, 1, 1)
 
 
-async def bring_up_to_date(tx: Transaction, plan: Plan, work: Work) -> Sequence[IssuedOutcome]:
-    """Make the days anew that changed, issue what is new of the windows that hold them, and write both down."""
-    affected = _affected(plan, work)
-    if not affected:
-        return []
-    since = min([*affected, day_of(work.now_millis, plan.zone) - timedelta(days=CATCH_UP_DAYS + 2)])
-    standing = await store.standing_outcomes(tx, plan, work, since)
-    due = due_windows(plan, work, affected, standing)
-    days = _Days(tx, plan, work)
-    await days.gather(affected, due)
-    before = by_series(standing)
-    issued: list[IssuedOutcome] = []
-    for each in due:
-        window = window_of(each, plan)
-        as_of = max(min(window.end_millis, work.now_millis), window.start_millis + 1)
-        found = plan.subject.found(days.of(window), window, as_of)
-        made = issue(plan, work, each, found, before.get(series_of(work, plan, each)), days.device)
-        if made is not None:
-            issued.append(made)
-    await store.put_outcomes(tx, plan, work, issued)
+async def bring_up_to_date(tx: Transaction, plan: Plan, works: Sequence[Work]) -> list[Sequence[IssuedOutcome]]:
+    """Make the days anew that changed, issue what is new of the windows that hold them, and write both down. `works`:
+    of different patients of one tenant; the result is what was issued for each."""
+    cases = await _cases(tx, plan, works)
+    anew = [affected(case) for case in cases]
+    days = await _days(tx, plan, cases, anew)
+    issued: list[Sequence[IssuedOutcome]] = []
+    kept: list[tuple[Case, Upkeep]] = []
+    for case, touched, of in zip(cases, anew, days, strict=True):
+        due = due_windows(case, touched)
+        await of.gather(tx, due)
+        made, alive = _issued(case, due, of)
+        issued.append(made)
+        after = upkeep_after(case, alive)
+        if after is not None:
+            kept.append((case, after))
+    await store.put_days(tx, zip(cases, (of.made for of in days), strict=True))
+    await store.put_outcomes(tx, zip(cases, issued, strict=True))
+    await upkeep.forget_days(tx, (case for case, _ in kept))
+    await upkeep.put_upkeep(tx, kept)
     return issued
 
 
-def _affected(plan: Plan, work: Work) -> list[date]:
-    if work.rebuild is not None:
-        first, last = work.rebuild
-        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    spans = [change.span for change in work.changes if change.span is not None]
-    return affected_days([change.millis for change in work.changes], plan.zone, spans=spans)
+async def _cases(tx: Transaction, plan: Plan, works: Sequence[Work]) -> list[Case]:
+    """What the ledger knows of each patient's outcomes."""
+    tenant, keys = works[0].tenant, [work.key for work in works]
+    zones = await upkeep.zones_of(tx, tenant, keys)
+    known = await upkeep.upkeep_of(tx, tenant, plan, keys)
+    stale = await upkeep.stale_days(tx, tenant, plan, keys)
+    found = []
+    for work in works:
+        own = plan.for_patient(zones.get(work.key))
+        found.append(Case(own, work, known.get(work.key), stale.get((work.key, own.method), {}), {}))
+    return [case._replace(standing=standing) for case, standing in await _standing(tx, plan, found)]
 
 
-class _Days:
-    """The elements of the days that a piece of work needs."""
-
-    def __init__(self, tx: Transaction, plan: Plan, work: Work) -> None:
-        self.device: Device | None = None
-        """What measured last, of the readings that were read."""
-        self._tx = tx
-        self._plan = plan
-        self._work = work
-        self._known: dict[date, bytes] = {}
-
-    def of(self, window: Window) -> list[bytes]:
-        return [self._known[day] for day in window.days()]
-
-    async def gather(self, affected: Iterable[date], due: Iterable[Due]) -> None:
-        """Take what is stored, and make from the ledger's readings what changed and what is not there."""
-        anew = set(affected)
-        wanted = anew | {day for each in due for day in window_of(each, self._plan).days()}
-        stored = await store.elements(self._tx, self._plan, self._work, min(wanted), max(wanted))
-        self._known = {day: element for day, element in stored.items() if day not in anew}
-        made: dict[date, bytes] = {}
-        for first, last in _stretches(sorted(wanted - self._known.keys())):
-            made |= await self._make(first, last)
-        await store.put_elements(self._tx, self._plan, self._work, made)
-        self._known |= made
-
-    async def _make(self, first: date, last: date) -> dict[date, bytes]:
-        window = days_ending(last, (last - first).days + 1, self._plan.zone)
-        given = await store.standing_readings(
-            self._tx,
-            self._work.tenant,
-            self._work.key,
-            self._plan.subject,
-            window.start_millis - CONTEXT_MILLIS - _LONGEST_SPAN_MILLIS,
-            window.end_millis + CONTEXT_MILLIS,
-        )
-        self._remember_device(given)
-        made = self._plan.subject.days(given, window)
-        return dict(zip(window.days(), made, strict=True))
-
-    def _remember_device(self, given: Sequence[Measured]) -> None:
-        found = next((each.device for each in reversed(given) if each.device is not None and each.event is None), None)
-        self.device = found or self.device
+async def _standing(tx: Transaction, plan: Plan, cases: Sequence[Case]) -> list[tuple[Case, dict[str, Before]]]:
+    """Of each case the versions that stand and may be looked at. Who has late data is asked for alone."""
+    tenant = cases[0].work.tenant
+    since = [_EVER if case.rezoned else min([*affected(case), _today(case)]) for case in cases]
+    recent = max(since) - timedelta(days=_RECENT_DAYS)
+    together = [case.work.key for case, day in zip(cases, since, strict=True) if day >= recent]
+    found = await store.standing_outcomes(tx, tenant, plan, together, recent) if together else {}
+    for case, day in zip(cases, since, strict=True):
+        if day < recent:
+            found |= await store.standing_outcomes(tx, tenant, plan, [case.work.key], day)
+    return [(case, found.get(case.work.key, {})) for case in cases]
 
 
-def _stretches(days: Sequence[date]) -> Iterable[tuple[date, date]]:
-    """Neighbouring days together."""
-    start: date | None = None
-    for day, following in zip(days, [*days[1:], None], strict=True):
-        start = start or day
-        if following is None or following > day + timedelta(days=1):
-            yield start, day
-            start = None
+def _today(case: Case) -> date:
+    return day_of(case.work.now_millis, case.plan.zone)
+
+
+async def _days(tx: Transaction, plan: Plan, cases: Sequence[Case], anew: Sequence[Sequence[date]]) -> list[Days]:
+    """The days of each case, those that only grew made already."""
+    since = min(map(_today, cases)) - timedelta(days=_RECENT_DAYS - 1)
+    tenant, keys = cases[0].work.tenant, [case.work.key for case in cases]
+    recent = await store.recent_days(tx, tenant, plan, keys, since)
+    found = [
+        Days(case, touched, recent.get((case.work.key, case.plan.method), {}), since)
+        for case, touched in zip(cases, anew, strict=True)
+    ]
+    by_start: dict[int, list[tuple[Case, Days]]] = {}
+    for case, days in zip(cases, found, strict=True):
+        if days.base is not None:
+            start = days_ending(days.base[0], 1, case.plan.zone).start_millis
+            by_start.setdefault(start, []).append((case, days))
+    for start, some in by_start.items():
+        await _grow(tx, plan, start, some)
+    return found
+
+
+async def _grow(tx: Transaction, plan: Plan, start: int, some: Sequence[tuple[Case, Days]]) -> None:
+    tenant, keys = some[0][0].work.tenant, [case.work.key for case, _ in some]
+    since = min(change.millis for case, _ in some for change in case.work.changes)
+    newest = await store.newest_readings(tx, tenant, plan.subject, keys, since)
+    counts = await store.reading_counts(tx, tenant, plan.subject, keys, start)
+    for case, days in some:
+        days.grow(newest.get(case.work.key, []), counts.get(case.work.key, 0))
+
+
+def _issued(case: Case, due: Sequence[Due], days: Days) -> tuple[list[IssuedOutcome], bool]:
+    """What is new, and whether any window that was looked at has a reading (or there was none)."""
+    issued: list[IssuedOutcome] = []
+    alive = not due
+    for each in due:
+        window = window_of(each, case.plan)
+        as_of = max(min(window.end_millis, case.work.now_millis), window.start_millis + 1)
+        found = case.plan.subject.found(days.of(window), window, as_of)
+        alive = alive or found.readings > 0
+        made = issue(case, each, found, days.device)
+        if made is not None:
+            issued.append(made)
+    return issued, alive

@@ -55,7 +55,7 @@ async def evidence(ask: Ask, row: Mapping[str, Any], reads: Sequence[str]) -> li
             reading.c.analyte.in_(reads),
             reading.c.effective >= row["start"],
             reading.c.effective < row["end"],
-            reading_source.c.at <= row["at"],
+            reading_source.c.message_id <= row["id"],  # both tell when they were made
         )
         .order_by(reading.c.effective, reading_source.c.message_id, reading_source.c.position)
     )

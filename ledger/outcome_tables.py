@@ -8,7 +8,10 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Tabl
 
 from ledger.tables import Bytes, metadata
 
-# A cache: what a day contributes, made anew from the readings whenever one of them changes.
+_STALE = text("stale IS NOT NULL")
+
+# A cache: what a day contributes, made anew from the readings whenever one of them changes. `stale`: why it must be
+# made anew before it is used. `readings`: those it was made from, as columns, so that a new one need only be added.
 outcome_day = Table(
     "outcome_day",
     metadata,
@@ -18,6 +21,57 @@ outcome_day = Table(
     Column("method", String(32), primary_key=True),
     Column("day", Integer, primary_key=True),
     Column("element", Bytes, nullable=False),
+    Column("stale", Text),
+    Column("readings", Bytes),
+    Index(
+        "outcome_day_stale",
+        "tenant",
+        "patient",
+        "subject",
+        "method",
+        sqlite_where=_STALE,
+        postgresql_where=_STALE,
+    ),
+)
+
+_DUE = text("due_at IS NOT NULL")
+
+# What has been issued for a patient and what is due next. `who`: the patient as the readings name them (JSON); `zone`:
+# by which the days were cut; `method`: of the days; `closed_day`: all windows that end until then have been issued;
+# `due_at`: in milliseconds, when the next one becomes final.
+outcome_upkeep = Table(
+    "outcome_upkeep",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("patient", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("who", Bytes, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("method", String(32), nullable=False),
+    Column("closed_day", Integer),
+    Column("due_at", BigInteger),
+    Index("outcome_upkeep_due", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
+)
+
+# Whose midnight counts, where it is not the site's.
+patient_zone = Table(
+    "patient_zone",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("patient", Text, primary_key=True),
+    Column("zone", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+# What must be remembered between two readings to tell of a low once.
+alert_state = Table(
+    "alert_state",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("patient", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("state", Bytes, nullable=False),
 )
 
 _STANDS = text("replaced_by IS NULL")
@@ -47,6 +101,7 @@ outcome = Table(
     Column("origin_id", String(36), nullable=False),
     Column("body", Bytes, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("method", String(64)),
     Index(
         "outcome_stands",
         "tenant",

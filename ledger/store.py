@@ -13,6 +13,7 @@ from clinical.records import AnyRecord, Record, Road, Status
 from ledger import keys
 from ledger.book import Arrival, Book, Place
 from ledger.claims import Claim, Standing
+from ledger.outcome_marks import mark
 from ledger.rules import Reading
 from ledger.subjects import kind_in
 from ledger.tables import reading, reading_source
@@ -142,6 +143,7 @@ async def save(tx: Transaction, book: Book, message_id: str, origin_id: str, at:
         await tx.execute(_CHANGE_CLAIM, [_changed_claim(claim) for claim in book.changed])
     if book.made:
         await tx.execute(insert(reading), [_new_reading(made, book.tenant, at) for made in book.made])
+    await mark(tx, book.tenant, book.left)
     moved = [_moved_reading(known.id, known.truth, at) for known in book.moved if known.truth is not None]
     if moved:
         await tx.execute(_CHANGE_READING, moved)

@@ -1,6 +1,7 @@
 """`outcomes`: time in range and its family, kept up to date with every reading; also blood pressure and weight."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from itertools import groupby
@@ -25,8 +26,14 @@ from transformers.record_bodies import read_records
 REBUILD = "rebuild"
 """Meta of a message without records that asks for all windows ending on these days: `2026-11-01/2026-11-20`."""
 
+CLOSE = "close"
+"""Meta of a message without records that asks for what has ended; its value is when that was asked."""
+
+CHECK = "check"
+"""Meta beside `rebuild`: only for patients who have outcomes already."""
+
 PATIENT = "rebuild_patient"
-"""Meta beside it: whose, as the JSON of a `PatientRef`."""
+"""Meta beside either: whose, as the JSON of a `PatientRef`."""
 
 _PROFILES = {profile.name: profile for profile in (ISLET, IGLU)}
 _LONGEST_DAYS = 366
@@ -47,13 +54,15 @@ class Target(sdk.Settings):
 
 class OutcomesSettings(sdk.Settings):
     """`of`: what the outcomes are about. `windows`: lengths in whole local days, `1` the calendar day; `partial`:
-    those that are also told of before they end. A window is final when it has ended and `grace` has passed."""
+    those that are also told of before they end; `fixed`: those that lie side by side. A window is final when it has
+    ended and `grace` has passed."""
 
     timezone: sdk.Zone
-    """Whose midnight counts."""
+    """Whose midnight counts, for patients without a zone of their own (`islet patients zone`)."""
     of: Literal["glucose", "blood-pressure", "weight"] = "glucose"
     windows: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 7, 14, 30, 90)
     partial: tuple[int, ...] = (1,)
+    fixed: tuple[int, ...] = ()
     grace: sdk.Duration = 0.0
     targets: Literal["adult", "older-or-high-risk", "pregnancy-type-1", "pregnancy"] = "adult"
     profile: Literal["islet", "iglu"] = "islet"
@@ -75,8 +84,9 @@ class OutcomesSettings(sdk.Settings):
 
     @model_validator(mode="after")
     def _partial_of_windows(self) -> "OutcomesSettings":
-        if not set(self.partial) <= set(self.windows):
-            raise ValueError("`partial` names a length that `windows` lacks; write it in both")
+        for name in ("partial", "fixed"):
+            if not set(getattr(self, name)) <= set(self.windows):
+                raise ValueError(f"`{name}` names a length that `windows` lacks; write it in both")
         return self
 
     @cached_property
@@ -87,6 +97,7 @@ class OutcomesSettings(sdk.Settings):
             zone=ZoneInfo(self.timezone),
             lengths=self.windows,
             partial=frozenset(self.partial),
+            fixed=frozenset(self.fixed),
             grace_millis=round(self.grace * 1000),
         )
 
@@ -99,19 +110,54 @@ class OutcomesSettings(sdk.Settings):
         return Glucose(_PROFILES[self.profile].with_targets(SHIPPED[self.targets]))
 
 
-@sdk.stateful_step("outcomes", settings=OutcomesSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.JSON)
+async def _together(
+    messages: Sequence[sdk.Message], settings: OutcomesSettings, tx: sdk.Transaction
+) -> Sequence[Sequence[sdk.StepOutput]]:
+    """As `outcomes`, for several messages: each patient's are looked at once, and the last of them tells."""
+    outputs: list[list[sdk.StepOutput]] = [[] for _ in messages]
+    for works in _rounds(messages, settings.plan):
+        made = await bring_up_to_date(tx, settings.plan, [work for _, work in works])
+        for (place, work), issued in zip(works, made, strict=True):
+            if issued:
+                outputs[place].append(_output(messages[place], work, issued))
+    return [found or [sdk.Drop("no figure changed")] for found in outputs]
+
+
+@sdk.stateful_step(
+    "outcomes", settings=OutcomesSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.JSON, together=_together
+)
 async def outcomes(message: sdk.Message, settings: OutcomesSettings, tx: sdk.Transaction) -> Sequence[sdk.StepOutput]:
     """Compute anew what reconciled readings change, from the ledger's readings, and issue what is new.
 
     Output: for each patient a message with the JSON of a `clinical.issued.IssuedSet`; a Drop if no figure changed. A
-    message without records and with `rebuild` in its meta is the batch lane's.
+    message without records and with `rebuild` in its meta is the batch lane's, one with `close` the schedule's.
     """
-    issued: list[sdk.StepOutput] = []
-    for work in _works(message, settings.plan):
-        made = await bring_up_to_date(tx, settings.plan, work)
-        if made:
-            issued.append(_output(message, work, made))
-    return issued or [sdk.Drop("no figure changed")]
+    return (await _together([message], settings, tx))[0]
+
+
+def _rounds(messages: Sequence[sdk.Message], plan: Plan) -> Iterable[list[tuple[int, Work]]]:
+    """The work of messages, each with the place of the message that tells; in a round every patient once, of one
+    tenant. Requests are rounds of their own."""
+    for asked, some in groupby(enumerate(messages), key=lambda each: (_is_request(each[1]), each[1].tenant)):
+        if asked[0]:
+            yield from ([(place, _request(message))] for place, message in some)
+            continue
+        works: dict[str, tuple[int, Work]] = {}
+        for place, message in some:
+            for work in _works(message, plan):
+                before = works.get(work.key)
+                works[work.key] = place, work if before is None else _joined(before[1], work)
+        if works:
+            yield list(works.values())
+
+
+def _joined(one: Work, later: Work) -> Work:
+    now = max(one.now_millis, later.now_millis)
+    return replace(later, changes=[*one.changes, *later.changes], now_millis=now)
+
+
+def _is_request(message: sdk.Message) -> bool:
+    return REBUILD in message.meta or CLOSE in message.meta
 
 
 def _output(message: sdk.Message, work: Work, made: Sequence[IssuedOutcome]) -> sdk.Message:
@@ -120,8 +166,6 @@ def _output(message: sdk.Message, work: Work, made: Sequence[IssuedOutcome]) -> 
 
 
 def _works(message: sdk.Message, plan: Plan) -> list[Work]:
-    if REBUILD in message.meta:
-        return [_rebuild(message)]
     changes: dict[str, list[Change]] = {}
     patients: dict[str, PatientRef] = {}
     for record in read_records(message.body):
@@ -132,12 +176,7 @@ def _works(message: sdk.Message, plan: Plan) -> list[Work]:
     return [_work(message, patients[key], changes[key]) for key in changes]
 
 
-def _work(
-    message: sdk.Message,
-    patient: PatientRef,
-    changes: Sequence[Change],
-    rebuild: tuple[date, date] | None = None,
-) -> Work:
+def _work(message: sdk.Message, patient: PatientRef, changes: Sequence[Change]) -> Work:
     return Work(
         tenant=message.tenant,
         patient=patient,
@@ -147,7 +186,6 @@ def _work(
         message_id=message.id,
         origin_id=message.origin_id,
         new_id=sdk.new_id,
-        rebuild=rebuild,
     )
 
 
@@ -167,11 +205,14 @@ def _changes(record: AnyRecord, plan: Plan) -> list[Change]:
     return [Change(millis, Cause.EXCLUSION, span) for span in plan.subject.spans([event])]
 
 
-def _rebuild(message: sdk.Message) -> Work:
-    first, _, last = message.meta[REBUILD].partition("/")
+def _request(message: sdk.Message) -> Work:
+    """What the schedule or a person asks for."""
     try:
-        days = date.fromisoformat(first), date.fromisoformat(last)
         patient = msgspec.json.decode(message.meta.get(PATIENT, ""), type=PatientRef)
+        if CLOSE in message.meta:
+            return replace(_work(message, patient, ()), close=True)
+        first, _, last = message.meta[REBUILD].partition("/")
+        days = date.fromisoformat(first), date.fromisoformat(last)
     except (ValueError, msgspec.MsgspecError):
         raise sdk.InvalidMessage(
             "names no days and no patient; a rebuild is asked for with `islet outcomes rebuild`",
@@ -180,4 +221,4 @@ def _rebuild(message: sdk.Message) -> Work:
         ) from None
     if days[1] < days[0]:
         raise sdk.InvalidMessage("ends before it begins", code="rebuild", path=f"meta.{REBUILD}")
-    return _work(message, patient, (), days)
+    return replace(_work(message, patient, ()), rebuild=days, check=CHECK in message.meta)

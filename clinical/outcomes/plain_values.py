@@ -48,6 +48,11 @@ class _Plain:
     def rules(self) -> tuple[str, ...]:
         return (f"measurements in {self.unit} count, each once; those in other units are left out",)
 
+    @property
+    def growing(self) -> None:
+        """Its days are small."""
+        return None
+
     def spans(self, given: Sequence[Measured]) -> list[Span]:  # noqa: ARG002 - no device event excludes any
         return []
 

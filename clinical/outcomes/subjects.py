@@ -6,15 +6,15 @@ glucose, blood pressure or weight. Elements travel as bytes, so that a store nee
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
-
-import numpy as np
+from typing import Any, Final, NamedTuple, Protocol
 
 from clinical.devices import model_of
-from clinical.outcomes.cleaning import Readings, readings, slots
+from clinical.outcomes.cleaning import slots
+from clinical.outcomes.columns import Columns, Row, columns
+from clinical.outcomes.columns import decode as columns_from
 from clinical.outcomes.elements import day_elements, merged
 from clinical.outcomes.episodes import Ended, Events, Kind
-from clinical.outcomes.history import decode, encode
+from clinical.outcomes.history import CONTEXT_MILLIS, decode, encode
 from clinical.outcomes.levels import UNITS
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, WarmUp, disjoint, warm_up
@@ -24,11 +24,14 @@ from clinical.records import Detection, Device, Quantity
 
 GLUCOSE: Final = "glucose"
 
+LONGEST_SPAN_MILLIS: Final = 31 * 86_400_000
+"""What a device event says of later time is not believed: by then the sensor has been changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One reading that stands: when, how much, by what. `second` is the diastolic of a blood pressure. `event` and
-    `until_millis` are those of a device event, which has no value that counts."""
+    `until_millis` are those of a device event, which has no value that counts. `key` recognises the reading."""
 
     millis: int
     value: Quantity
@@ -38,6 +41,14 @@ class Measured:
     second: Quantity | None = None
     event: str | None = None
     until_millis: int | None = None
+    key: int = 0
+
+
+class Grown(NamedTuple):
+    """A day with one more reading: its element, and its readings as they are kept beside it."""
+
+    element: bytes
+    kept: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +92,29 @@ class Subject(Protocol):
         """The elements of a window's local days; `given` may hold more than the window."""
         ...
 
+    @property
+    def growing(self) -> "Growing | None":
+        """Itself, if it can add readings to a day."""
+        ...
+
     def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:
         """The figures of a window from its days' elements. Raises `OutcomeError` (`window`) if it has not begun."""
+        ...
+
+
+class Growing(Protocol):
+    """What a subject can do whose day is cheaper to add to than to make anew."""
+
+    def kept(self, given: Sequence[Measured], day: Window) -> bytes:
+        """These readings in short, of the day and what lies around it, to which later ones can be added."""
+        ...
+
+    def grown(
+        self, kept: bytes, new: Sequence[Measured], days: Sequence[Window], since: int, count: int
+    ) -> list[Grown] | None:
+        """Days of what was kept of the first of them, or of the day before it, and of new readings: the same as `days`
+        of them all. None if that does not make `count` readings from `since` on (milliseconds): then some are
+        missing."""
         ...
 
 
@@ -123,12 +155,45 @@ class Glucose:
             f"gaps of up to {gap} minutes are bridged for events only; time without readings counts for nothing",
         )
 
+    @property
+    def growing(self) -> Growing:
+        return self
+
     def spans(self, given: Sequence[Measured]) -> list[Span]:
         return [span for each in given if (span := _span(each)) is not None]
 
     def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
-        excluded = disjoint(self.spans(given))
-        chosen = slots(_arrays([each for each in given if each.event is None]), excluded)
+        return self._elements(self._columns(given), window)
+
+    def kept(self, given: Sequence[Measured], day: Window) -> bytes:
+        near = [each for each in given if each.event or each.millis < day.end_millis + CONTEXT_MILLIS]
+        return self._columns(near).since(day.start_millis - CONTEXT_MILLIS).encode()
+
+    def grown(
+        self, kept: bytes, new: Sequence[Measured], days: Sequence[Window], since: int, count: int
+    ) -> list[Grown] | None:
+        whole = columns_from(kept).with_rows([_row(each) for each in new])
+        if whole.count(since) != count:
+            return None
+        found = []
+        for day in days:
+            part = whole.since(day.start_millis - CONTEXT_MILLIS)
+            found.append(Grown(self._elements(part, day)[0], part.encode()))
+        return found
+
+    def newer_slots(self, given: Sequence[Measured], since: int) -> list[tuple[int, int, int]]:
+        """The slots that count after a moment (milliseconds), as (time, level, nominal interval in seconds)."""
+        columns = self._columns(given)
+        kept = slots(columns.readings(), disjoint(columns.spans)).kept()
+        rows = zip(kept.millis.tolist(), kept.level.tolist(), kept.interval_seconds.tolist(), strict=True)
+        return [row for row in rows if row[0] > since]
+
+    def _columns(self, given: Sequence[Measured]) -> Columns:
+        return columns([_row(each) for each in given if each.event is None], self.spans(given))
+
+    def _elements(self, given: Columns, window: Window) -> list[bytes]:
+        excluded = disjoint(given.spans)
+        chosen = slots(given.readings(), excluded)
         return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
 
     def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:
@@ -140,12 +205,17 @@ def _span(event: Measured) -> Span | None:
     if event.event in ("sensor-start", "warm-up"):
         span = _warm_up(event.device).after(event.millis)
         if event.event == "warm-up" and event.until_millis is not None:
-            return Span(event.millis, max(event.until_millis, event.millis), Reason.WARM_UP)
+            return Span(event.millis, max(_until(event), event.millis), Reason.WARM_UP)
         return span
     reason = _SPANNED.get(event.event or "")
     if reason is None or event.until_millis is None or event.until_millis <= event.millis:
         return None
-    return Span(event.millis, event.until_millis, reason)
+    return Span(event.millis, _until(event), reason)
+
+
+def _until(event: Measured) -> int:
+    assert event.until_millis is not None
+    return min(event.until_millis, event.millis + LONGEST_SPAN_MILLIS)
 
 
 def _warm_up(device: Device | None) -> WarmUp:
@@ -158,27 +228,18 @@ def _warm_up(device: Device | None) -> WarmUp:
 _DETECTION: Final = {None: 0, Detection.BELOW: -1, Detection.ABOVE: 1}
 
 
-def _arrays(given: Sequence[Measured]) -> Readings:
-    """Sensors are numbered by name, so that the choice between two that overlap does not depend on what else is
-    there."""
-    names = [_sensor(each) for each in given]
-    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
-    columns = np.array(
-        [
-            (
-                each.millis,
-                each.value.steps,
-                UNITS.index(each.value.unit) if each.value.unit in UNITS else -1,
-                model_of(each.device).interval_seconds.value,
-                _DETECTION[each.detection],
-                numbers[name],
-            )
-            for each, name in zip(given, names, strict=True)
-        ],
-        np.int64,
-    ).reshape(-1, 6)
-    millis, steps, unit, interval, detection, stream = columns.T
-    return readings(millis, steps, unit, interval, detection=detection, stream=stream)
+def _row(each: Measured) -> Row:
+    """Sensors go by name, so that the choice between two that overlap does not depend on what else is there."""
+    unit = each.value.unit
+    return Row(
+        each.key,
+        each.millis,
+        each.value.steps,
+        UNITS.index(unit) if unit in UNITS else -1,
+        model_of(each.device).interval_seconds.value,
+        _DETECTION[each.detection],
+        _sensor(each),
+    )
 
 
 def _sensor(each: Measured) -> str:

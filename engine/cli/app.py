@@ -147,3 +147,15 @@ def bench_reconcile(rows: Annotated[int, typer.Option(help="Readings in the tabl
     from engine.cli.bench import reconcile
 
     reconcile.show(rows)
+
+
+@bench_app.command("outcomes")
+def bench_outcomes(
+    rate: Annotated[int, typer.Option(help="Readings a second.")] = 500,
+    patients: Annotated[int, typer.Option(help="Whose they are, in turn.")] = 500,
+    seconds: Annotated[float, typer.Option()] = 5.0,
+) -> None:
+    """How soon a reading shows in today's figures."""
+    from engine.cli.bench import outcomes
+
+    typer.echo(outcomes.table(rate, patients, seconds))

@@ -42,6 +42,8 @@ class Plugin(Generic[F]):
     summary: str
     side_by_side: bool = False
     """A source or destination that several engines may run at the same time; others run in one of them."""
+    together: Callable[..., Any] | None = None
+    """Of a stateful step: the same for several messages, `async (messages, settings, tx) -> outputs of each`."""
 
     def __call__(self, *args: Any) -> Any:
         return self.implementation(*args)
@@ -127,6 +129,13 @@ def stateful_step(
     settings: type[Settings] = NoSettings,
     accepts: Collection[Shape] = ANY_SHAPE,
     emits: Shape | None = None,
+    together: Callable[..., Any] | None = None,
 ) -> Callable[[F], Plugin[F]]:
-    """Decorator for a stateful step `async (message, settings, tx) -> outputs`."""
-    return lambda function: _make(PluginKind.STATEFUL, name, function, settings, accepts, emits)
+    """Decorator for a stateful step `async (message, settings, tx) -> outputs`.
+
+    `together`: the same step for several messages, `async (messages, settings, tx) -> outputs of each`, in their order.
+    The engine calls it where messages wait; if it raises, what it wrote is undone and each message goes by itself.
+    """
+    return lambda function: replace(
+        _make(PluginKind.STATEFUL, name, function, settings, accepts, emits), together=together
+    )

@@ -52,19 +52,46 @@ async def run_steps(plan: ChannelPlan, message: Message, tx: Transaction | None)
     return passed
 
 
+async def run_together(plan: ChannelPlan, messages: Sequence[Message], tx: Transaction) -> list[Passed]:
+    """`run_steps` for several messages, with steps that can take them at once taking them at once."""
+    found = []
+    for message in messages:
+        verdict = plan.keep(message)
+        found.append(Passed([], drops=[verdict]) if isinstance(verdict, Drop) else Passed([message]))
+    for step in plan.steps:
+        if step.plugin.together is None:
+            for passed in found:
+                await run_step(step, passed, tx)
+            continue
+        given = [message for passed in found for message in passed.messages]
+        results = iter(await step.plugin.together(given, step.settings, tx) if given else ())
+        for passed in found:
+            _sort(step, passed, [as_outputs(next(results)) for _ in passed.messages])
+    return found
+
+
 async def run_step(step: Bound, passed: Passed, tx: Transaction | None) -> None:
     """Give every message to one step and sort what comes out."""
-    outputs: list[StepOutput] = []
+    made = []
     for message in passed.messages:
         if step.plugin.kind is PluginKind.STATEFUL:
             result = await step.plugin.implementation(message, step.settings, tx)
         else:
             result = step.plugin.implementation(message, step.settings)
-        made = as_outputs(result)
-        outputs.extend(made or [Drop(f"{step.name} gave nothing")])
+        made.append(as_outputs(result))
+    _sort(step, passed, made)
+
+
+def _sort(step: Bound, passed: Passed, made: Sequence[Sequence[StepOutput]]) -> None:
+    outputs = [output for some in made for output in (some or [Drop(f"{step.name} gave nothing")])]
     passed.messages = [output for output in outputs if isinstance(output, Message)]
     passed.asides += [output for output in outputs if isinstance(output, Aside)]
     passed.drops += [output for output in outputs if isinstance(output, Drop)]
+
+
+def takes_several(plan: ChannelPlan) -> bool:
+    """Has it a step that can take several messages at once?"""
+    return any(step.plugin.together is not None for step in plan.steps)
 
 
 def settled_state(error: EngineError, when_it_fails: str) -> MessageState:

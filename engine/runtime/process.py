@@ -195,8 +195,22 @@ class Process:
         async with writer.transaction() as tx:
             ours = await tx.lock([message.id for message in messages])
             messages = [message for message in messages if message.id in ours]
-            outcomes = [await self._outcome_in(message, tx) for message in messages]
-            return outcomes, await tx.commit_outcomes(outcomes)
+            made = await self._outcomes_in(messages, tx)
+            return made, await tx.commit_outcomes(made)
+
+    async def _outcomes_in(self, messages: Sequence[Message], tx: OutcomeTransaction) -> Sequence[ProcessOutcome]:
+        """Together where a step can do so; one by one if that fails, so that each message fails by itself."""
+        if len(messages) > 1 and decide.takes_several(self._plan):
+            try:
+                async with tx.savepoint():
+                    passed = await decide.run_together(self._plan, messages, tx)
+                now = self._tools.clock.now()
+                return [decide.outcome_of(self._plan, m, p, now) for m, p in zip(messages, passed, strict=True)]
+            except Exception as raised:
+                if decide.stops_the_channel(raised):
+                    raise
+                self._tools.log.info("process_one_by_one", channel=self._plan.name)
+        return [await self._outcome_in(message, tx) for message in messages]
 
     async def _outcome_in(self, message: Message, tx: OutcomeTransaction) -> ProcessOutcome:
         """As `_outcome`, with what the steps wrote undone if one of them fails."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from clinical.issued import IssuedOutcome, decode, decode_one
 from clinical.records import AnyRecord, PatientRef, Status
@@ -15,7 +15,7 @@ from engine.model.message import Message, Shape
 from engine.testing.builders import a_message
 from ledger.outcome_tables import outcome, outcome_day
 from tests.unit.ledger.support import MemoryLedger, a_reading
-from transformers.outcomes import PATIENT, REBUILD, OutcomesSettings, outcomes
+from transformers.outcomes import CLOSE, PATIENT, REBUILD, OutcomesSettings, outcomes
 
 TEN = datetime(2026, 11, 20, 10, tzinfo=UTC)
 """What `a_reading` counts its seconds from."""
@@ -39,8 +39,13 @@ class OutcomeLedger(MemoryLedger):
         passed = [each for each in self.receive(*records, received_at=at) if isinstance(each, Message)]
         return [found for each in passed for found in self.bring(each)]
 
-    def rebuild(self, first: str, last: str, hours: float = 1.0) -> list[IssuedOutcome]:
-        meta = {REBUILD: f"{first}/{last}", PATIENT: msgspec.json.encode(P1).decode()}
+    def end(self, hours: float, patient: PatientRef = P1) -> list[IssuedOutcome]:
+        """What the schedule asks for."""
+        meta = {CLOSE: "now", PATIENT: msgspec.json.encode(patient).decode()}
+        return self.bring(a_message(b"", Shape.RECORDS, meta=meta, received_at=TEN + timedelta(hours=hours)))
+
+    def rebuild(self, first: str, last: str, hours: float = 1.0, patient: PatientRef = P1) -> list[IssuedOutcome]:
+        meta = {REBUILD: f"{first}/{last}", PATIENT: msgspec.json.encode(patient).decode()}
         at = TEN + timedelta(hours=hours)
         return self.bring(a_message(b"", Shape.RECORDS, meta=meta, received_at=at))
 
@@ -55,8 +60,14 @@ class OutcomeLedger(MemoryLedger):
         found = [decode_one(row[0]) for row in rows]
         return {(each.period.name, each.period.last_day): each for each in found}
 
-    def elements(self) -> dict[int, bytes]:
-        return {row.day: row.element for row in self.connection.execute(select(outcome_day))}
+    def elements(self, patient: str = "p1") -> dict[int, bytes]:
+        rows = self.connection.execute(select(outcome_day).where(outcome_day.c.patient == patient))
+        return {row.day: row.element for row in rows}
+
+    def forget_days(self) -> None:
+        """Without what is stored of any day, all is made from the readings."""
+        self.connection.execute(delete(outcome_day))
+        self.connection.commit()
 
 
 def morning(value: float = 120, *, days: int = 0, count: int = 6, status: Status = Status.FINAL) -> list[AnyRecord]:

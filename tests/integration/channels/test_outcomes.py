@@ -13,6 +13,7 @@ from clinical.issued import IssuedOutcome, decode_one
 from clinical.records import AnyRecord, Instant, PatientRef, Quantity, Road, SourceId, Status, encode
 from engine.cli.lineage import walk
 from engine.cli.outcomes import ask_for_rebuild, computing
+from engine.runtime.replay import perform, plan_replay
 from ledger.outcome_tables import outcome
 from tests.builders import a_glucose
 from tests.integration.channels.shipped import House, a_house, configuration
@@ -101,6 +102,27 @@ async def test_a_rebuild_issues_nothing_where_the_near_real_time_lane_has_been(t
         assert made == {f"{name} {earlier.isoformat()}" for name in ("7d", "14d", "30d", "90d")}
 
 
+async def test_a_day_becomes_final_by_the_clock_without_another_reading(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        await house.hand_in("reconcile", encode([reading(house, number, 120) for number in range(6)]))
+        before = await standing(house)
+        day = f"day {house.engine.clock.now().date()}"
+        assert before[day].status.value == "partial"
+        await house.hand_in("outcomes-due", b"{}")
+        assert await standing(house) == before
+        await house.engine.advance(14 * 3600)
+        await house.hand_in("outcomes-due", b"{}")
+        ended = await standing(house)
+        assert (ended[day].status.value, ended[day].cause.value) == ("final", "window-ended")
+        assert ended[day].replaces == before[day].id
+        assert {key.split()[0] for key in ended.keys() - before.keys()} == {"7d", "14d", "30d", "90d"}
+        assert {each["status"] for each in await sent(house, ended[day].id)} == {"final"}
+        await house.hand_in("outcomes-due", b"{}")
+        await house.hand_in("outcomes-check", b"{}")
+        assert await standing(house) == ended
+        assert (await house.engine.books()).balance
+
+
 async def test_lineage_walks_from_the_raw_message_to_the_posted_figure_and_back(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
         await house.hand_in("reconcile", encode([reading(house, number, 120, hours=30) for number in range(4)]))
@@ -124,3 +146,32 @@ async def test_lineage_walks_from_the_raw_message_to_the_posted_figure_and_back(
         assert (await walk(tools, f"{day.series}-gmi"))[0] == down[0]
         assert await walk(tools, "nobody") == []
         assert "MRN-0001" not in "\n".join(down + up)
+
+
+async def test_lineage_is_the_same_after_a_replay_a_check_and_a_correction(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        await house.hand_in("reconcile", encode([reading(house, number, 120, hours=30) for number in range(4)]))
+        tools = house.engine.tools
+        raw = (await house.engine.messages())[0]["id"]
+        day = next(each for name, each in (await standing(house)).items() if name.startswith("day"))
+        before = await walk(tools, day.id)
+
+        plan = await plan_replay(tools, [raw], configuration())
+        assert await perform(tools, plan) == 1
+        await house.engine.until(house.engine.idle)
+        await house.hand_in("outcomes-check", b"{}")
+        assert await walk(tools, day.id) == before
+        assert any(line.startswith(f"outcome {day.id}") for line in await walk(tools, raw))
+
+        fixed = SourceId(road=Road.CLOUD, system="cloud", value="30/0", version="2")
+        late = reading(house, 0, 50, hours=30, source=fixed, status=Status.CORRECTED)
+        await house.hand_in("reconcile", encode([late]))
+        again = next(each for name, each in (await standing(house)).items() if name.startswith("day"))
+        after = await walk(tools, again.id)
+        assert f"  replaces: {day.id}" in after
+        assert f"  replaced by: {again.id}" in await walk(tools, day.id)
+        assert [line for line in await walk(tools, day.id) if "rests on" in line] == [
+            line for line in before if "rests on" in line
+        ]
+        assert sum(line.startswith("  posted: outcomes-fhir-out") for line in after) == 8
+        assert any(line.startswith(f"outcome {again.id}") for line in await walk(tools, raw))
