@@ -1,25 +1,21 @@
 """FHIR resources to records: Observations and insulin given, alone or in a Bundle."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-import msgspec
 from pydantic import Field
 
 from clinical.fhir.errors import FhirError
 from clinical.fhir.form import PATIENT_SYSTEM
 from clinical.fhir.frame import encode as encode_resource
-from clinical.fhir.identifiers import READING_SYSTEM
 from clinical.fhir.read import read_resource
 from clinical.fhir.read_common import ReadForm
 from clinical.records import AnyRecord, encode, order_key
 from engine import sdk
+from transformers.fhir_bodies import read_body, resources_of
 
-# Digits are data in FHIR (R4 section 2.24.0.1, decimal): 5.40 is not 5.4.
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _REVIEWED = "implausible"
 _OF_ANOTHER_KIND = frozenset({"unknown-code", "resource-type"})
 _NOTHING_IN_IT = "no-result"
@@ -34,7 +30,6 @@ class FhirToRecordsSettings(sdk.Settings):
     """The system of our own patient ids, as `records_to_fhir` writes them."""
     patient_systems: Mapping[str, str] = Field(default_factory=dict)
     """URI of identifiers: assigner, as the links of patients know it."""
-    identifier_system: str = READING_SYSTEM
     body_fluid_is_cgm: bool = True
     """Read LOINC 2344-0 and 14745-4 as sensor glucose, as older apps wrote it. A laboratory means another fluid."""
     other_codes: Literal["hold", "ignore"] = "ignore"
@@ -46,7 +41,6 @@ class FhirToRecordsSettings(sdk.Settings):
             server=self.server,
             patient_system=self.patient_system,
             patient_systems=self.patient_systems,
-            identifier_system=self.identifier_system,
             body_fluid_is_cgm=self.body_fluid_is_cgm,
         )
 
@@ -63,7 +57,7 @@ def fhir_to_records(message: sdk.Message, settings: FhirToRecordsSettings) -> li
     by_patient: dict[str, list[AnyRecord]] = {}
     asides: list[sdk.StepOutput] = []
     passed_over: Counter[str] = Counter()
-    for place, resource in _resources(_body(message.body)):
+    for place, resource in resources_of(read_body(message.body)):
         try:
             record = read_resource(resource, settings.form)
         except FhirError as error:
@@ -85,30 +79,6 @@ def fhir_to_records(message: sdk.Message, settings: FhirToRecordsSettings) -> li
     ]
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(passed_over.items()))
     return [*outputs, *asides] or sdk.Drop(f"no records ({reasons})" if reasons else "no resources")
-
-
-def _body(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
-        raise sdk.InvalidMessage("the body is not JSON", code="not-json") from None
-    if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
-        raise sdk.InvalidMessage(
-            "the body is no FHIR resource: it names no type", code="resource-type", path="resourceType"
-        )
-    return found
-
-
-def _resources(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The resource itself, or those of a Bundle, each with the path to it. Answers about a search are no content."""
-    if found["resourceType"] != "Bundle":
-        yield "", found
-        return
-    entries = found.get("entry")
-    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
-            yield f"entry[{number}].resource.", resource
 
 
 def _aside(error: FhirError, place: str, resource: Mapping[str, Any]) -> sdk.Aside:

@@ -42,6 +42,8 @@ class Plugin(Generic[F]):
     summary: str
     side_by_side: bool = False
     """A source or destination that several engines may run at the same time; others run in one of them."""
+    may_end: bool = False
+    """A stateful step whose whole effect is in the store: a channel that ends with it need not lead anywhere."""
 
     def __call__(self, *args: Any) -> Any:
         return self.implementation(*args)
@@ -127,6 +129,12 @@ def stateful_step(
     settings: type[Settings] = NoSettings,
     accepts: Collection[Shape] = ANY_SHAPE,
     emits: Shape | None = None,
+    may_end: bool = False,
 ) -> Callable[[F], Plugin[F]]:
-    """Decorator for a stateful step `async (message, settings, tx) -> outputs`."""
-    return lambda function: _make(PluginKind.STATEFUL, name, function, settings, accepts, emits)
+    """Decorator for a stateful step `async (message, settings, tx) -> outputs`. `may_end`: see Plugin."""
+
+    def decorate(function: F) -> Plugin[F]:
+        made = _make(PluginKind.STATEFUL, name, function, settings, accepts, emits)
+        return replace(made, may_end=may_end)
+
+    return decorate

@@ -89,7 +89,8 @@ def outcome_of(plan: ChannelPlan, message: Message, passed: Passed, now: datetim
         )
     duplicate = bool(passed.drops) and all(drop.duplicate for drop in passed.drops)
     state = MessageState.DUPLICATE if duplicate else MessageState.FILTERED
-    reason = "; ".join(dict.fromkeys(drop.reason for drop in passed.drops)) or "no step gave anything"
+    nothing = "what it says is kept; nothing leads on from here" if passed.messages else "no step gave anything"
+    reason = "; ".join(dict.fromkeys(drop.reason for drop in passed.drops)) or nothing
     return ProcessOutcome(message.id, state, reason=reason, tally=tally)
 
 
