@@ -8,7 +8,6 @@ extension `urn:islet:outcome` and in the Provenance.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -19,6 +18,7 @@ from clinical.fhir.terms import LOINC, OBSERVATION_KINDS, UCUM, category, concep
 from clinical.fhir.times import date_time
 from clinical.issued import IssuedOutcome, OutcomeStatus
 from clinical.records import Instant
+from clinical.summary_codes import MEANS, RANGES, SINGLES, WEAR, Single, told
 
 OUTCOME_SYSTEM: Final = "urn:islet:outcome"
 METHOD_SYSTEM: Final = "urn:islet:outcome-method"
@@ -30,7 +30,6 @@ _STATUS: Final = {
     OutcomeStatus.AMENDED: "amended",
     OutcomeStatus.ENTERED_IN_ERROR: "entered-in-error",
 }
-_HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,77 +39,6 @@ class OutcomeForm:
     form: Form = field(default_factory=lambda: Form(identifier_system=OUTCOME_SYSTEM, provenance="contained"))
     unit: Literal["mg/dL", "mmol/L", "both"] = "mg/dL"
 
-
-@dataclass(frozen=True, slots=True)
-class _Single:
-    """A figure that is an Observation of its own: LOINC code, unit's text and UCUM code, profile."""
-
-    figure: str
-    code: str
-    display: str
-    text: str
-    unit: str
-
-    @property
-    def profile(self) -> str:
-        return f"{_GUIDE}-{self.figure}"
-
-
-_MEANS: Final = {
-    "mg/dL": (
-        "mean",
-        _Single(
-            "mean-glucose-mass-per-volume",
-            "97507-8",
-            "Average glucose [Mass/volume] in Interstitial fluid during Reporting Period",
-            "mg/dl",
-            "mg/dL",
-        ),
-    ),
-    "mmol/L": (
-        "mean_mmol_l",
-        _Single(
-            "mean-glucose-moles-per-volume",
-            "105273-7",
-            "Glucose [Moles/volume] in Reporting Period mean Interstitial fluid by calculation",
-            "mmol/l",
-            "mmol/L",
-        ),
-    ),
-}
-_SINGLES: Final = {
-    "gmi": _Single("gmi", "97506-0", "Glucose management indicator", "%", "%"),
-    "cv": _Single(
-        "coefficient-of-variation",
-        "104638-2",
-        "Glucose standard deviation/Glucose mean in Reporting Period Interstitial fluid by calculation",
-        "%",
-        "%",
-    ),
-    "active_percent": _Single(
-        "sensor-active-percentage",
-        "104637-4",
-        "Percentage of time continuous glucose monitor device worn Reporting Period Calculated",
-        "%",
-        "%",
-    ),
-}
-_WEAR: Final = _Single(
-    "days-of-wear",
-    "104636-6",
-    "Days continuous glucose monitor device worn [#] Reporting Period Estimated",
-    "days",
-    "d",
-)
-_RANGES: Final = {
-    "very_low": (LOINC, "104642-4"),
-    "low": (LOINC, "104641-6"),
-    "in_range": (LOINC, "97510-2"),
-    "high": (LOINC, "104640-8"),
-    "very_high": (LOINC, "104639-0"),
-    "tight": (OBSERVATION_KINDS, "glucose-time-in-tight-range"),
-}
-"""The five disjoint bands that the guide asks for, and the tight range beside them."""
 
 _HYPO: Final = ("hypo_1", "hypo_2", "hypo_prolonged")
 _OWN_UNITS: Final = {
@@ -146,16 +74,16 @@ class _Glucose:
     def all(self) -> list[dict[str, Any]]:
         """Mean, GMI, CV, shares, wear, activity, events, and the panel over the first six."""
         figures = self._outcome.figures
-        for unit, (name, single) in _MEANS.items():
+        for unit, (name, single) in MEANS.items():
             if self._how.unit in (unit, "both"):
                 self._single(single, figures.get(name))
-        for name, single in _SINGLES.items():
+        for name, single in SINGLES.items():
             self._single(single, figures.get(name) if self._outcome.readings else None)
-        self._single(_WEAR, self._outcome.counts.get("days_of_wear", 0) if self._outcome.readings else None)
+        self._single(WEAR, self._outcome.counts.get("days_of_wear", 0) if self._outcome.readings else None)
         self._ranges()
         return [*self._members, self._events(), self._panel()]
 
-    def _single(self, single: _Single, value: float | None) -> None:
+    def _single(self, single: Single, value: float | None) -> None:
         if value is None and self._outcome.version == 1:
             return
         made = _frame(self._outcome, self._how, single.figure, concept(LOINC, single.code, single.display))
@@ -164,7 +92,7 @@ class _Glucose:
         else:
             made["valueQuantity"] = _quantity(value, single.text, single.unit)
             self._told.add(single.figure)
-            _claim(made, self._how, single.profile)
+            _claim(made, self._how, f"{_GUIDE}-{single.figure}")
         self._members.append(made)
 
     def _ranges(self) -> None:
@@ -174,9 +102,11 @@ class _Glucose:
         made = _frame(self._outcome, self._how, name, code)
         if "in_range" in figures:
             made["component"] = [
-                {"code": concept(system, word), "valueQuantity": _quantity(figures[band], "%", "%")}
-                for band, (system, word) in _RANGES.items()
+                {"code": concept(LOINC, word), "valueQuantity": _quantity(figures[band], "%", "%")}
+                for band, (word, _) in RANGES.items()
             ]
+            tight = concept(OBSERVATION_KINDS, "glucose-time-in-tight-range")
+            made["component"].append({"code": tight, "valueQuantity": _quantity(figures["tight"], "%", "%")})
             self._told.add(name)
             _claim(made, self._how, f"{_GUIDE}-{name}")
         elif self._outcome.version == 1:
@@ -298,9 +228,7 @@ def _withdraw(made: dict[str, Any]) -> None:
 
 
 def _quantity(value: float, text: str, unit: str) -> dict[str, Any]:
-    """To the hundredth, as the guide asks for percentages."""
-    number = Decimal(value) if isinstance(value, int) else Decimal(repr(value)).quantize(_HUNDREDTH, ROUND_HALF_UP)
-    return {"value": number, "unit": text, "system": UCUM, "code": unit}
+    return {"value": told(value), "unit": text, "system": UCUM, "code": unit}
 
 
 def _moment(millis: int, zone: ZoneInfo) -> str:
