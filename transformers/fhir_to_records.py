@@ -1,9 +1,9 @@
 """FHIR resources to records: Observations and insulin given, alone or in a Bundle."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from clinical.fhir.form import PATIENT_SYSTEM
 from clinical.fhir.frame import encode as encode_resource
 from clinical.fhir.read import read_resource
 from clinical.fhir.read_common import ReadForm
+from clinical.fhir.series import is_series, samples_of
 from clinical.records import AnyRecord, encode, order_key
 from engine import sdk
 from transformers.fhir_bodies import read_body, resources_of
@@ -58,15 +59,13 @@ def fhir_to_records(message: sdk.Message, settings: FhirToRecordsSettings) -> li
     asides: list[sdk.StepOutput] = []
     passed_over: Counter[str] = Counter()
     for place, resource in resources_of(read_body(message.body)):
-        try:
-            record = read_resource(resource, settings.form)
-        except FhirError as error:
-            if error.code == _NOTHING_IN_IT or (error.code in _OF_ANOTHER_KIND and settings.other_codes == "ignore"):
-                passed_over[error.code] += 1
-                continue
-            asides.append(_aside(error, place, resource))
-        else:
-            by_patient.setdefault(order_key(record.patient), []).append(record)
+        for read in _read(resource, settings.form):
+            if not isinstance(read, _Unread):
+                by_patient.setdefault(order_key(read.patient), []).append(read)
+            elif read.code == _NOTHING_IN_IT or (read.code in _OF_ANOTHER_KIND and settings.other_codes == "ignore"):
+                passed_over[read.code] += 1
+            else:
+                asides.append(_aside(read, place))
     tally = {"tally": " ".join(f"{reason}={count}" for reason, count in sorted(passed_over.items()))}
     outputs: list[sdk.StepOutput] = [
         message.but(
@@ -81,7 +80,40 @@ def fhir_to_records(message: sdk.Message, settings: FhirToRecordsSettings) -> li
     return [*outputs, *asides] or sdk.Drop(f"no records ({reasons})" if reasons else "no resources")
 
 
-def _aside(error: FhirError, place: str, resource: Mapping[str, Any]) -> sdk.Aside:
-    word = sdk.NeedsReview if error.code == _REVIEWED else sdk.InvalidMessage
-    path = f"{place}{error.path}" if error.path else place.removesuffix(".") or None
-    return sdk.Aside(word(error.text, code=error.code, path=path), encode_resource(resource), sdk.Shape.FHIR)
+class _Unread(NamedTuple):
+    """What could not be read: the whole resource, or the Observation that stands for one value of a series."""
+
+    text: str
+    path: str | None
+    code: str
+    resource: Mapping[str, Any]
+
+
+def _read(resource: Mapping[str, Any], form: ReadForm) -> Iterator[AnyRecord | _Unread]:
+    """The record of a resource; of a series, that of each of its values. A series of another kind is one of these."""
+    if not is_series(resource):
+        try:
+            yield read_resource(resource, form)
+        except FhirError as error:
+            yield _Unread(error.text, error.path, error.code, resource)
+        return
+    try:
+        samples = list(samples_of(resource, form))
+    except FhirError as error:
+        yield _Unread(error.text, error.path, error.code, resource)
+        return
+    for path, single in samples:
+        try:
+            yield read_resource(single, form)
+        except FhirError as error:
+            if error.code == _NOTHING_IN_IT or error.code in _OF_ANOTHER_KIND:
+                yield _Unread(error.text, error.path, error.code, resource)
+                return
+            yield _Unread(error.text, path, error.code, single)
+
+
+def _aside(unread: _Unread, place: str) -> sdk.Aside:
+    word = sdk.NeedsReview if unread.code == _REVIEWED else sdk.InvalidMessage
+    path = f"{place}{unread.path}" if unread.path else place.removesuffix(".") or None
+    waiting = word(unread.text, code=unread.code, path=path)
+    return sdk.Aside(waiting, encode_resource(unread.resource), sdk.Shape.FHIR)

@@ -38,7 +38,7 @@ def common(resource: Mapping[str, Any], form: ReadForm, known: Mapping[str, Any]
     if "patient" not in known:
         told["patient"] = msgspec.to_builtins(patient_of(resource.get("subject"), form))
     if "source" not in known:
-        told["source"] = msgspec.to_builtins(_source(resource, form))
+        told["source"] = msgspec.to_builtins(source_of(resource, form))
     if "device" not in known and (device := _device(resource)) is not None:
         told["device"] = msgspec.to_builtins(device)
     if notes := [text for note in dicts(resource.get("note")) if isinstance(text := note.get("text"), str)]:
@@ -107,7 +107,7 @@ def deed(what: str) -> dict[str, str]:
     return {"rule": RULE, "version": RULE_VERSION, "what": what}
 
 
-def _source(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
+def source_of(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
     """By the first identifier with a system, else by the id on the server."""
     version = _version(resource)
     for identifier in dicts(resource.get("identifier")):
