@@ -1,6 +1,6 @@
 """Insulins by the names that devices and people give them: substance (RxNorm ingredient) and how fast they act.
 
-Each code was compared with public uses of RxNorm that name it; where they are is in docs/fhir.md. A substance whose code
+Each code was compared with public uses of RxNorm that name it (see docs/fhir.md). A substance whose code
 could not be found so is not here: its product goes out as insulin with its own text.
 """
 
