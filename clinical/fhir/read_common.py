@@ -122,16 +122,21 @@ def source_of(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
 
 
 def _version(resource: Mapping[str, Any]) -> str | None:
-    """When this version was made, in UTC, so that versions sort as text."""
+    """When this version was made, in UTC, and its number on the server where that is one, so that versions sort as
+    text: `meta.lastUpdated` (else `issued`), then `meta.versionId`, which tells versions of one moment apart."""
     meta = resource.get("meta")
-    updated = meta.get("lastUpdated") if isinstance(meta, dict) else None
-    for text in (updated, resource.get("issued")):
-        try:
-            millis = read_date_time(text, "meta.lastUpdated").millis
-        except FhirError:
-            continue
-        return f"{millis:015d}"
-    return None
+    held = meta if isinstance(meta, dict) else {}
+    millis = next((m for text in (held.get("lastUpdated"), resource.get("issued")) if (m := _millis(text))), None)
+    text = str(held.get("versionId"))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+    return None if millis is None and number is None else f"{millis or 0:015d}/{number or 0:012d}"
+
+
+def _millis(text: object) -> int | None:
+    try:
+        return read_date_time(text, "meta.lastUpdated").millis
+    except FhirError:
+        return None
 
 
 def _device(resource: Mapping[str, Any]) -> Device | None:
