@@ -12,6 +12,7 @@ from tests.unit.fhir.test_reading_others import UCUM, loinc, observation, run
 
 MINUTES_5 = 300_000
 START = 1_795_168_800_000
+DAY, ENDS = "2026-11-20", "effectivePeriod.end"
 ORIGIN = {"value": 0, "unit": "mg/dl", "system": UCUM, "code": "mg/dL"}
 
 
@@ -87,7 +88,7 @@ def test_r5_says_times_by_an_interval_or_one_by_one() -> None:
     [
         ({"effectivePeriod": ...}, "time-missing", "effectivePeriod"),
         ({"effectivePeriod": {"start": "2026-11-20"}}, "no-time-of-day", "effectivePeriod.start"),
-        ({"effectivePeriod": {"start": "2026-11-20T11:00:00Z", "end": "2026-11-20T11:01:00Z"}}, "period", "effectivePeriod.end"),
+        ({"effectivePeriod": {"start": f"{DAY}T11:00:00Z", "end": f"{DAY}T11:01:00Z"}}, "period", ENDS),
         ({"sampled": {"period": ...}}, "time-missing", "valueSampledData.period"),
         ({"sampled": {"period": 0}}, "period", "valueSampledData.period"),
         ({"sampled": {"period": ..., "offsets": "0 1"}}, "period", "valueSampledData.offsets"),
