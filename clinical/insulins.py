@@ -1,4 +1,8 @@
-"""Insulins by the names that devices and people give them: substance (RxNorm ingredient) and how fast they act."""
+"""Insulins by the names that devices and people give them: substance (RxNorm ingredient) and how fast they act.
+
+Each code was compared with public uses of RxNorm that name it (see docs/fhir.md). A substance whose code
+could not be found so is not here: its product goes out as insulin with its own text.
+"""
 
 from typing import NamedTuple
 
@@ -14,15 +18,17 @@ class Substance(NamedTuple):
 _ASPART = Substance("51428", "insulin aspart", short=True)
 _LISPRO = Substance("86009", "insulin lispro", short=True)
 _GLULISINE = Substance("400008", "insulin glulisine", short=True)
+_REGULAR = Substance("253182", "insulin, regular, human", short=True)
 _GLARGINE = Substance("274783", "insulin glargine", short=False)
 _DETEMIR = Substance("139825", "insulin detemir", short=False)
 _DEGLUDEC = Substance("1670007", "insulin degludec", short=False)
 
-_SUBSTANCES = (_ASPART, _LISPRO, _GLULISINE, _GLARGINE, _DETEMIR, _DEGLUDEC)
+_SUBSTANCES = (_ASPART, _LISPRO, _GLULISINE, _REGULAR, _GLARGINE, _DETEMIR, _DEGLUDEC)
 _NAMES = {
     _ASPART: ("aspart", "novorapid", "novolog", "fiasp", "trurapi"),
     _LISPRO: ("lispro", "humalog", "lyumjev", "admelog"),
     _GLULISINE: ("glulisine", "apidra"),
+    _REGULAR: ("regular", "actrapid"),
     _GLARGINE: ("glargine", "lantus", "toujeo", "basaglar", "abasaglar", "semglee"),
     _DETEMIR: ("detemir", "levemir"),
     _DEGLUDEC: ("degludec", "tresiba"),

@@ -1,15 +1,14 @@
 """`adt_to_identities`: what admissions, updates and merges say about who is who."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from clinical.hl7v2 import FALLBACK, Hl7Error, known_charset, parse
-from clinical.hl7v2.adt import Identities, identities_of
+from clinical.hl7v2.adt import identities_of
 from engine import sdk
-from ledger import identities, merges, patients
+from transformers.identity_links import Links, readings_left
 
 
 class AdtToIdentitiesSettings(sdk.Settings):
@@ -26,7 +25,11 @@ class AdtToIdentitiesSettings(sdk.Settings):
 
 
 @sdk.stateful_step(
-    "adt_to_identities", settings=AdtToIdentitiesSettings, accepts={sdk.Shape.HL7V2}, emits=sdk.Shape.HL7V2
+    "adt_to_identities",
+    settings=AdtToIdentitiesSettings,
+    accepts={sdk.Shape.HL7V2},
+    emits=sdk.Shape.HL7V2,
+    may_end=True,
 )
 async def adt_to_identities(
     message: sdk.Message, settings: AdtToIdentitiesSettings, tx: sdk.Transaction
@@ -45,50 +48,11 @@ async def adt_to_identities(
         raise sdk.InvalidMessage(error.text, code=error.code, path=error.path) from None
     if not found:
         return [sdk.Drop("an event that says nothing of identities")]
-    tally: Counter[str] = Counter()
+    links = Links(message, tx, register=settings.if_unknown == "register")
     left = False
-    for each in found:
-        left |= await _keep(each, message, settings, tx, tally)
-    told = " ".join(f"{what}={count}" for what, count in sorted(tally.items()))
-    outputs: list[sdk.StepOutput] = [message.but(meta={"tally": told} if told else None)]
+    for number, each in enumerate(found, 1):
+        left |= await links.keep(each, f"PID[{number}]-3")
+    outputs: list[sdk.StepOutput] = [message.but(meta=links.meta)]
     if left and settings.merged_readings == "review":
-        text = (
-            "the merged patient has readings; replay the messages that brought them, and they move to the survivor; "
-            "or write merged_readings: move, with the step move_merged_readings"
-        )
-        outputs.append(
-            sdk.Aside(sdk.NeedsReview(text, code="merged-readings", path="MRG"), message.body, message.shape)
-        )
+        outputs.append(sdk.Aside(readings_left("MRG"), message.body, message.shape))
     return outputs
-
-
-async def _keep(
-    each: Identities, message: sdk.Message, settings: AdtToIdentitiesSettings, tx: sdk.Transaction, tally: Counter[str]
-) -> bool:
-    """Link and merge. True if readings stay under a patient who was merged."""
-    tenant, at = message.tenant, sdk.to_micros(message.received_at)
-    links = await patients.find(tx, tenant, (*each.names, *each.prior))
-    survivors = {links[name] for name in each.names if name in links}
-    if len(survivors) > 1:
-        text = "its identifiers are linked to different patients; merge them (A40) or correct the links"
-        raise sdk.NeedsReview(text, code="identities-disagree", path="PID[1]-3")
-    priors = {links[name] for name in each.prior if name in links}
-    known = survivors or (priors if len(priors) == 1 else set())
-    unlinked = [name for name in dict.fromkeys((*each.names, *each.prior)) if name not in links]
-    if known:
-        survivor = known.pop()
-    elif settings.if_unknown == "ignore" and not priors:
-        tally["ignored"] += len(unlinked)
-        return False
-    else:
-        first, *unlinked = unlinked
-        survivor = (await patients.register(tx, tenant, [first], sdk.new_id, at))[first]
-        tally["registered"] += 1
-    await identities.attach(tx, tenant, unlinked, survivor, at)
-    tally["linked"] += len(unlinked)
-    left = False
-    for prior in sorted(priors - {survivor}):
-        left |= await identities.has_readings(tx, tenant, prior)
-        await merges.merge(tx, tenant, prior, survivor, at)
-        tally["merged"] += 1
-    return left

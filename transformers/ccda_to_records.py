@@ -1,6 +1,9 @@
 """C-CDA documents to records: their Results and Vital Signs sections."""
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
+
+from pydantic import Field
 
 from clinical.ccda.read import CcdaError, read_document
 from clinical.records import encode, order_key
@@ -14,6 +17,9 @@ class CcdaToRecordsSettings(sdk.Settings):
 
     timezone: sdk.Zone
     """For times that say no offset."""
+    patient_systems: Mapping[str, str] = Field(default_factory=dict)
+    """Root (OID) of patients' identifiers: assigner, as the links of patients know it. Else the first one counts, its
+    root the assigner."""
 
 
 @sdk.transformer("ccda_to_records", settings=CcdaToRecordsSettings, accepts={sdk.Shape.XML}, emits=sdk.Shape.RECORDS)
@@ -25,7 +31,7 @@ def ccda_to_records(message: sdk.Message, settings: CcdaToRecordsSettings) -> li
     Observations of other kinds are counted. Raises InvalidMessage for what is no document of one patient.
     """
     try:
-        found = read_document(message.body, ZoneInfo(settings.timezone))
+        found = read_document(message.body, ZoneInfo(settings.timezone), settings.patient_systems)
     except CcdaError as error:
         raise sdk.InvalidMessage(error.text, code=error.code, path=error.path) from None
     outputs: list[sdk.StepOutput] = []

@@ -2,24 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import msgspec
 from pydantic import Field
 
 from clinical.fhir.errors import FhirError
 from clinical.fhir.form import PATIENT_SYSTEM
 from clinical.fhir.frame import encode as encode_resource
-from clinical.fhir.identifiers import READING_SYSTEM
 from clinical.fhir.read import read_resource
 from clinical.fhir.read_common import ReadForm
+from clinical.fhir.series import is_series, samples_of
 from clinical.records import AnyRecord, encode, order_key
 from engine import sdk
+from transformers.fhir_bodies import read_body, resources_of
 
-# Digits are data in FHIR (R4 section 2.24.0.1, decimal): 5.40 is not 5.4.
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _REVIEWED = "implausible"
 _OF_ANOTHER_KIND = frozenset({"unknown-code", "resource-type"})
 _NOTHING_IN_IT = "no-result"
@@ -34,7 +31,6 @@ class FhirToRecordsSettings(sdk.Settings):
     """The system of our own patient ids, as `records_to_fhir` writes them."""
     patient_systems: Mapping[str, str] = Field(default_factory=dict)
     """URI of identifiers: assigner, as the links of patients know it."""
-    identifier_system: str = READING_SYSTEM
     body_fluid_is_cgm: bool = True
     """Read LOINC 2344-0 and 14745-4 as sensor glucose, as older apps wrote it. A laboratory means another fluid."""
     other_codes: Literal["hold", "ignore"] = "ignore"
@@ -46,7 +42,6 @@ class FhirToRecordsSettings(sdk.Settings):
             server=self.server,
             patient_system=self.patient_system,
             patient_systems=self.patient_systems,
-            identifier_system=self.identifier_system,
             body_fluid_is_cgm=self.body_fluid_is_cgm,
         )
 
@@ -63,16 +58,14 @@ def fhir_to_records(message: sdk.Message, settings: FhirToRecordsSettings) -> li
     by_patient: dict[str, list[AnyRecord]] = {}
     asides: list[sdk.StepOutput] = []
     passed_over: Counter[str] = Counter()
-    for place, resource in _resources(_body(message.body)):
-        try:
-            record = read_resource(resource, settings.form)
-        except FhirError as error:
-            if error.code == _NOTHING_IN_IT or (error.code in _OF_ANOTHER_KIND and settings.other_codes == "ignore"):
-                passed_over[error.code] += 1
-                continue
-            asides.append(_aside(error, place, resource))
-        else:
-            by_patient.setdefault(order_key(record.patient), []).append(record)
+    for place, resource in resources_of(read_body(message.body)):
+        for read in _read(resource, settings.form):
+            if not isinstance(read, _Unread):
+                by_patient.setdefault(order_key(read.patient), []).append(read)
+            elif read.code == _NOTHING_IN_IT or (read.code in _OF_ANOTHER_KIND and settings.other_codes == "ignore"):
+                passed_over[read.code] += 1
+            else:
+                asides.append(_aside(read, place))
     tally = {"tally": " ".join(f"{reason}={count}" for reason, count in sorted(passed_over.items()))}
     outputs: list[sdk.StepOutput] = [
         message.but(
@@ -87,31 +80,40 @@ def fhir_to_records(message: sdk.Message, settings: FhirToRecordsSettings) -> li
     return [*outputs, *asides] or sdk.Drop(f"no records ({reasons})" if reasons else "no resources")
 
 
-def _body(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
-        raise sdk.InvalidMessage("the body is not JSON", code="not-json") from None
-    if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
-        raise sdk.InvalidMessage(
-            "the body is no FHIR resource: it names no type", code="resource-type", path="resourceType"
-        )
-    return found
+class _Unread(NamedTuple):
+    """What could not be read: the whole resource, or the Observation that stands for one value of a series."""
+
+    text: str
+    path: str | None
+    code: str
+    resource: Mapping[str, Any]
 
 
-def _resources(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The resource itself, or those of a Bundle, each with the path to it. Answers about a search are no content."""
-    if found["resourceType"] != "Bundle":
-        yield "", found
+def _read(resource: Mapping[str, Any], form: ReadForm) -> Iterator[AnyRecord | _Unread]:
+    """The record of a resource; of a series, that of each of its values. A series of another kind is one of these."""
+    if not is_series(resource):
+        try:
+            yield read_resource(resource, form)
+        except FhirError as error:
+            yield _Unread(error.text, error.path, error.code, resource)
         return
-    entries = found.get("entry")
-    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
-            yield f"entry[{number}].resource.", resource
+    try:
+        samples = list(samples_of(resource, form))
+    except FhirError as error:
+        yield _Unread(error.text, error.path, error.code, resource)
+        return
+    for path, single in samples:
+        try:
+            yield read_resource(single, form)
+        except FhirError as error:
+            if error.code == _NOTHING_IN_IT or error.code in _OF_ANOTHER_KIND:
+                yield _Unread(error.text, error.path, error.code, resource)
+                return
+            yield _Unread(error.text, path, error.code, single)
 
 
-def _aside(error: FhirError, place: str, resource: Mapping[str, Any]) -> sdk.Aside:
-    word = sdk.NeedsReview if error.code == _REVIEWED else sdk.InvalidMessage
-    path = f"{place}{error.path}" if error.path else place.removesuffix(".") or None
-    return sdk.Aside(word(error.text, code=error.code, path=path), encode_resource(resource), sdk.Shape.FHIR)
+def _aside(unread: _Unread, place: str) -> sdk.Aside:
+    word = sdk.NeedsReview if unread.code == _REVIEWED else sdk.InvalidMessage
+    path = f"{place}{unread.path}" if unread.path else place.removesuffix(".") or None
+    waiting = word(unread.text, code=unread.code, path=path)
+    return sdk.Aside(waiting, encode_resource(unread.resource), sdk.Shape.FHIR)

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from clinical.hl7v2 import FALLBACK, Hl7Error, known_charset, parse
-from clinical.hl7v2.adt import Identities, identities_of
+from clinical.hl7v2.adt import identities_of
+from clinical.identities import Identities
 from clinical.records import encode
 from engine import sdk
 from ledger import merges, patients

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
-import msgspec
 from pydantic import Field
 
 from clinical.fhir.errors import FhirError
@@ -12,9 +11,10 @@ from clinical.fhir.form import PATIENT_SYSTEM, Form
 from clinical.fhir.frame import encode
 from clinical.fhir.identifiers import token
 from clinical.fhir.outcomes import OUTCOME_SYSTEM, OutcomeForm, outcome_to_observations
-from clinical.issued import IssuedOutcome, decode
+from clinical.issued import IssuedOutcome
 from clinical.issued import encode as encode_outcomes
 from engine import sdk
+from transformers.outcome_bodies import read_outcomes
 from transformers.records_to_fhir import Uri
 
 
@@ -63,16 +63,6 @@ def outcomes_to_fhir(message: sdk.Message, settings: OutcomesToFhirSettings) -> 
         for number, each in enumerate(read_outcomes(message.body))
         for output in _outputs(message, each, number, settings)
     ]
-
-
-def read_outcomes(body: bytes) -> tuple[IssuedOutcome, ...]:
-    """The outcomes of a body. Raises InvalidMessage for what is no set of them."""
-    try:
-        return decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise sdk.InvalidMessage(
-            "the body is no set of outcomes; put `outcomes` before this step", code="outcomes", detail=str(error)
-        ) from None
 
 
 def _outputs(

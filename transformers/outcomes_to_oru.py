@@ -12,7 +12,7 @@ from clinical.issued import encode
 from clinical.units import MG_DL, MMOL_L
 from engine import sdk
 from transformers.oru_settings import OruSettings, control_id
-from transformers.outcomes_to_fhir import read_outcomes
+from transformers.outcome_bodies import read_outcomes
 
 
 class OutcomesToOruSettings(OruSettings):

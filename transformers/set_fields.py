@@ -43,14 +43,14 @@ class SetFieldsSettings(sdk.Settings):
     set: Mapping[FieldPath, StrictStr | StrictBool | StrictInt | StrictFloat | From] = Field(min_length=1)
 
 
-@sdk.transformer("set_fields", settings=SetFieldsSettings, accepts={sdk.Shape.HL7V2, sdk.Shape.JSON})
+@sdk.transformer("set_fields", settings=SetFieldsSettings, accepts={sdk.Shape.HL7V2, sdk.Shape.JSON, sdk.Shape.FHIR})
 def set_fields(message: sdk.Message, settings: SetFieldsSettings) -> sdk.Message:
     """The message with some fields set; all else stays as it came.
 
     HL7 v2: a path without an index means every segment of that name, and of a repeating field the first repetition
-    (`[*]`: all); values are escaped, and untouched segments keep their bytes. `'""'` deletes a value. JSON: steps by
-    name, list elements by `[n]` from 0 or `[]` for all; objects on the way are made. Values are read before any is
-    written. Raises InvalidMessage with the path where a value is missing or cannot be written.
+    (`[*]`: all); values are escaped, and untouched segments keep their bytes. `'""'` deletes a value. JSON and FHIR:
+    steps by name, list elements by `[n]` from 0 or `[]` for all; objects on the way are made. Values are read before
+    any is written. Raises InvalidMessage with the path where a value is missing or cannot be written.
     """
     body = _in_hl7(message.body, settings) if message.shape is sdk.Shape.HL7V2 else _in_json(message.body, settings)
     return message if body == message.body else message.but(body=body)

@@ -1,6 +1,6 @@
 """The Results and Vital Signs sections of a document, anybody's, as records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element, ParseError, fromstring
@@ -31,7 +31,10 @@ from clinical.records import (
 from clinical.units import to_steps, ucum
 
 _NS = {"c": CDA}
+_NO_SYSTEMS: Mapping[str, str] = {}
 _SECTIONS = frozenset({RESULTS.code, VITAL_SIGNS.code})
+NO_RESULT = "no-result"
+_STATUS = {None: Status.FINAL, "completed": Status.FINAL, "active": Status.PRELIMINARY}
 _PRESSURES = (Measure.SYSTOLIC, Measure.DIASTOLIC)
 
 
@@ -60,8 +63,9 @@ class _Seen:
     entry: dict[str, object] = field(repr=False)
 
 
-def read_document(body: bytes, zone: ZoneInfo) -> Read:
-    """`zone`: for times without an offset. Raises CcdaError if it is no document of one patient.
+def read_document(body: bytes, zone: ZoneInfo, patient_systems: Mapping[str, str] = _NO_SYSTEMS) -> Read:
+    """`zone`: for times without an offset. `patient_systems`: root of identifiers → assigner as our links know it; an
+    identifier of these goes before the others. Raises CcdaError if it is no document of one patient.
 
     A document type declaration is refused: it has no place in CDA and could make the reader expand entities.
     """
@@ -73,7 +77,7 @@ def read_document(body: bytes, zone: ZoneInfo) -> Read:
         raise CcdaError("is not XML", "/", "not-xml") from None
     if root.tag != f"{{{CDA}}}ClinicalDocument":
         raise CcdaError("is no ClinicalDocument", "/", "not-cda")
-    patient = _patient(root)
+    patient = _patient(root, patient_systems)
     result = Read()
     clock = Clock(zone)
     for section in root.iterfind(".//c:section", _NS):
@@ -84,12 +88,19 @@ def read_document(body: bytes, zone: ZoneInfo) -> Read:
     return result
 
 
-def _patient(root: Element) -> PatientRef:
+def _patient(root: Element, systems: Mapping[str, str]) -> PatientRef:
+    """Raises CcdaError for none, and for several recordTargets."""
+    path = "recordTarget/patientRole/id"
+    if len(root.findall("c:recordTarget", _NS)) > 1:
+        raise CcdaError("is of several patients", "recordTarget", "patient-unclear")
     ids = root.findall("c:recordTarget/c:patientRole/c:id", _NS)
-    named = [(id_.get("root", ""), id_.get("extension", "")) for id_ in ids]
-    system, value = next((pair for pair in named if all(pair)), ("", ""))
-    if not value:
-        raise CcdaError("names no patient", "recordTarget/patientRole/id", "patient-missing")
+    named = [pair for id_ in ids if all(pair := (id_.get("root", ""), id_.get("extension", "")))]
+    listed = {(systems[root], value) for root, value in named if root in systems}
+    if len(listed) > 1:
+        raise CcdaError("names the patient by several different identifiers that count", path, "patient-unclear")
+    if not named:
+        raise CcdaError("names no patient", path, "patient-missing")
+    system, value = listed.pop() if listed else named[0]
     return PatientRef(system=system, value=value)
 
 
@@ -99,7 +110,10 @@ def _organizer(organizer: Element, path: str, patient: PatientRef, clock: Clock,
         try:
             found = _observation(observation, organizer, f"{path}/component[{number}]", patient, clock)
         except CcdaError as error:
-            result.problems.append(error)
+            if error.code == NO_RESULT:
+                result.others += 1
+            else:
+                result.problems.append(error)
             continue
         if found is None:
             result.others += 1
@@ -145,11 +159,20 @@ def _observation(
     entry: dict[str, object] = {
         "patient": patient,
         "effective": instant,
-        "status": Status.FINAL,
+        "status": _status(observation, path),
         "source": _source(observation, path),
         "original": Original(value=str(number), unit=unit, code=code.get("code"), system="LOINC", time=text),
     }
     return _Seen(meaning, quantity, detection, entry)
+
+
+def _status(observation: Element, path: str) -> Status:
+    """Of value set Result Status; without one it is as good as completed. Raises CcdaError for what is no result."""
+    held = observation.find("c:statusCode", _NS)
+    code = held.get("code") if held is not None else None
+    if code not in _STATUS:
+        raise CcdaError("says that there is no result that counts", f"{path}/statusCode", NO_RESULT)
+    return _STATUS[code]
 
 
 def _meaning(code: Element) -> Analyte | Measure | None:
@@ -208,15 +231,23 @@ def _quantity(meaning: Analyte | Measure, number: Decimal, unit: str, path: str)
 def _time(observation: Element, organizer: Element, path: str, clock: Clock) -> tuple[Instant, str]:
     """The observation's own time, else the organizer's."""
     for place in (observation, organizer):
-        held = place.find("c:effectiveTime", _NS)
-        low = held.find("c:low", _NS) if held is not None else None
-        text = (held.get("value") if held is not None else None) or (low.get("value") if low is not None else None)
-        if text:
+        if text := _moment_in(place.find("c:effectiveTime", _NS), f"{path}/effectiveTime"):
             try:
                 return clock.effective(Time(text, read_dtm(text), f"{path}/effectiveTime")).instant, text
             except Hl7Error as error:
                 raise CcdaError(error.text, f"{path}/effectiveTime", error.code) from None
     raise CcdaError("nothing says when this was measured", f"{path}/effectiveTime", "time-missing")
+
+
+def _moment_in(held: Element | None, path: str) -> str | None:
+    """The one moment that an effectiveTime names; none for none. Raises CcdaError for a span of time."""
+    if held is None:
+        return None
+    ends = [end.get("value") for name in ("low", "high") if (end := held.find(f"c:{name}", _NS)) is not None]
+    named = {text for text in (held.get("value"), *ends) if text}
+    if len(named) > 1:
+        raise CcdaError("is a span of time, not when this was measured", path, "period")
+    return named.pop() if named else None
 
 
 def _source(observation: Element, path: str) -> SourceId:

@@ -51,7 +51,7 @@ def frame(
         resource["extension"] = [details_of(record)]
     resource["identifier"] = [{"system": form.identifier_system, "value": reading_value(record)}]
     resource["subject"] = subject_of(record.patient, form)
-    if notes := [{"text": text} for text in record.notes if text.strip()]:
+    if record.notes and (notes := [{"text": text} for text in record.notes if text.strip()]):
         resource["note"] = notes
     return resource, device
 

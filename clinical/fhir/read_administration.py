@@ -12,7 +12,8 @@ from clinical.insulins import substance_by_rxnorm, substance_of
 from clinical.measures import Measure
 from clinical.records import InsulinKind, Status
 
-_INSULINS = frozenset({INSULIN[0], SHORT_ACTING[0]})
+_LONG_ACTING = "25305005"
+_INSULINS = frozenset({INSULIN[0], SHORT_ACTING[0], _LONG_ACTING})
 _STATUS = {
     "completed": Status.FINAL,
     "stopped": Status.FINAL,

@@ -8,7 +8,6 @@ import msgspec
 
 from clinical.fhir.errors import FhirError
 from clinical.fhir.form import PATIENT_SYSTEM
-from clinical.fhir.identifiers import READING_SYSTEM
 from clinical.fhir.times import read_date_time
 from clinical.records import Device, PatientRef, Road, SourceId, Status
 
@@ -21,14 +20,12 @@ class ReadForm:
     """How one server's resources are read.
 
     `server` names it: the system of references and ids that have no other. `patient_systems`: URI of identifiers →
-    assigner as our links know it. `identifier_system`: whose identifiers are our own ids. `body_fluid_is_cgm`: read
-    LOINC 2344-0 and 14745-4 as older sensor apps meant them.
+    assigner as our links know it. `body_fluid_is_cgm`: read LOINC 2344-0 and 14745-4 as older sensor apps meant them.
     """
 
     server: str = "fhir"
     patient_system: str = PATIENT_SYSTEM
     patient_systems: Mapping[str, str] = field(default_factory=dict)
-    identifier_system: str = READING_SYSTEM
     body_fluid_is_cgm: bool = True
 
 
@@ -41,10 +38,10 @@ def common(resource: Mapping[str, Any], form: ReadForm, known: Mapping[str, Any]
     if "patient" not in known:
         told["patient"] = msgspec.to_builtins(patient_of(resource.get("subject"), form))
     if "source" not in known:
-        told["source"] = msgspec.to_builtins(_source(resource, form))
+        told["source"] = msgspec.to_builtins(source_of(resource, form))
     if "device" not in known and (device := _device(resource)) is not None:
         told["device"] = msgspec.to_builtins(device)
-    if notes := [text for note in _dicts(resource.get("note")) if isinstance(text := note.get("text"), str)]:
+    if notes := [text for note in dicts(resource.get("note")) if isinstance(text := note.get("text"), str)]:
         told["notes"] = notes
     return told
 
@@ -85,17 +82,21 @@ def patient_of(subject: Any, form: ReadForm) -> PatientRef:
             return PatientRef(system=form.patient_system, value=value, id=value)
         named = form.patient_systems.get(system, system) if isinstance(system, str) else form.server
         return PatientRef(system=named.removeprefix(f"{form.patient_system}:"), value=value)
-    reference = held.get("reference")
-    if isinstance(reference, str) and "Patient/" in reference:
-        value = reference.partition("/_history/")[0].rpartition("Patient/")[2]
-        if value:
-            return PatientRef(system=form.server, value=value)
+    if (value := id_in_reference(held.get("reference"))) is not None:
+        return PatientRef(system=form.server, value=value)
     raise FhirError("names no patient", "subject", "patient-missing")
+
+
+def id_in_reference(reference: Any) -> str | None:
+    """The id in `Patient/123`, relative or absolute, with or without a version."""
+    if not isinstance(reference, str) or "Patient/" not in reference:
+        return None
+    return reference.partition("/_history/")[0].rpartition("Patient/")[2] or None
 
 
 def codings_of(concept: Any) -> Iterator[tuple[str, str | None, str | None]]:
     """Code, system and display of each coding of a CodeableConcept."""
-    for coding in _dicts(concept.get("coding") if isinstance(concept, dict) else None):
+    for coding in dicts(concept.get("coding") if isinstance(concept, dict) else None):
         code, system, display = coding.get("code"), coding.get("system"), coding.get("display")
         if isinstance(code, str) and code:
             yield code, system if isinstance(system, str) else None, display if isinstance(display, str) else None
@@ -106,10 +107,10 @@ def deed(what: str) -> dict[str, str]:
     return {"rule": RULE, "version": RULE_VERSION, "what": what}
 
 
-def _source(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
+def source_of(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
     """By the first identifier with a system, else by the id on the server."""
     version = _version(resource)
-    for identifier in _dicts(resource.get("identifier")):
+    for identifier in dicts(resource.get("identifier")):
         system, value = identifier.get("system"), identifier.get("value")
         if isinstance(system, str) and system and isinstance(value, str) and value:
             return SourceId(road=Road.FHIR, system=system, value=value, sender=form.server, version=version)
@@ -121,16 +122,21 @@ def _source(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
 
 
 def _version(resource: Mapping[str, Any]) -> str | None:
-    """When this version was made, in UTC, so that versions sort as text."""
+    """When this version was made, in UTC, and its number on the server where that is one, so that versions sort as
+    text: `meta.lastUpdated` (else `issued`), then `meta.versionId`, which tells versions of one moment apart."""
     meta = resource.get("meta")
-    updated = meta.get("lastUpdated") if isinstance(meta, dict) else None
-    for text in (updated, resource.get("issued")):
-        try:
-            millis = read_date_time(text, "meta.lastUpdated").millis
-        except FhirError:
-            continue
-        return f"{millis:015d}"
-    return None
+    held = meta if isinstance(meta, dict) else {}
+    millis = next((m for text in (held.get("lastUpdated"), resource.get("issued")) if (m := _millis(text))), None)
+    text = str(held.get("versionId"))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+    return None if millis is None and number is None else f"{millis or 0:015d}/{number or 0:012d}"
+
+
+def _millis(text: object) -> int | None:
+    try:
+        return read_date_time(text, "meta.lastUpdated").millis
+    except FhirError:
+        return None
 
 
 def _device(resource: Mapping[str, Any]) -> Device | None:
@@ -144,7 +150,7 @@ def _device(resource: Mapping[str, Any]) -> Device | None:
     if not isinstance(held, dict):
         return None
     wanted = str(held.get("reference", "")).removeprefix("#")
-    for inner in _dicts(resource.get("contained")):
+    for inner in dicts(resource.get("contained")):
         if inner.get("resourceType") == "Device" and inner.get("id") == wanted:
             return _contained_device(inner)
     identifier = held.get("identifier")
@@ -154,20 +160,20 @@ def _device(resource: Mapping[str, Any]) -> Device | None:
 
 
 def _contained_device(inner: Mapping[str, Any]) -> Device:
-    carriers = [*_dicts(inner.get("udiCarrier"))]
+    carriers = [*dicts(inner.get("udiCarrier"))]
     udi = next(
         (carrier.get(name) for carrier in carriers for name in ("carrierHRF", "deviceIdentifier") if name in carrier),
         None,
     )
-    names = [*_dicts(inner.get("deviceName")), *_dicts(inner.get("name"))]
+    names = [*dicts(inner.get("deviceName")), *dicts(inner.get("name"))]
     name = next((_text(each.get("name")) or _text(each.get("value")) for each in names), None)
-    numbers = [each for each in _dicts(inner.get("identifier")) if "type" not in each]
+    numbers = [each for each in dicts(inner.get("identifier")) if "type" not in each]
     return Device(
         vendor=_text(inner.get("manufacturer")),
         model=_text(inner.get("modelNumber")) or (name if not inner.get("manufacturer") else None),
         serial=_text(inner.get("serialNumber")) or next((_text(each.get("value")) for each in numbers), None),
         udi=_text(udi)
-        or next((_text(each.get("value")) for each in _dicts(inner.get("identifier")) if "type" in each), None),
+        or next((_text(each.get("value")) for each in dicts(inner.get("identifier")) if "type" in each), None),
     )
 
 
@@ -175,6 +181,7 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _dicts(value: Any) -> Iterator[Mapping[str, Any]]:
+def dicts(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list; nothing of anything else."""
     if isinstance(value, list):
         yield from (each for each in value if isinstance(each, dict))

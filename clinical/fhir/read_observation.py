@@ -125,6 +125,9 @@ def _blood_pressure(seen: _Seen, _: Mapping[str, Any]) -> dict[str, Any]:
             if measure in (Measure.SYSTOLIC, Measure.DIASTOLIC, Measure.HEART_RATE) and measure not in found:
                 path = f"component[{place}].valueQuantity"
                 found[measure] = quantity_of(component.get("valueQuantity"), measure, path)
+    if seen.status is Status.ENTERED_IN_ERROR and "component" not in seen.resource:
+        nothing: Read = ({"steps": 0, "unit": UNIT[Measure.SYSTOLIC]}, [deed("withdrawn without a value")])
+        found = {Measure.SYSTOLIC: nothing, Measure.DIASTOLIC: (nothing[0], [])}
     if not {Measure.SYSTOLIC, Measure.DIASTOLIC} <= found.keys():
         raise FhirError("lacks the systolic or the diastolic pressure", "component", "value-missing")
     names = {Measure.SYSTOLIC: "systolic", Measure.DIASTOLIC: "diastolic", Measure.HEART_RATE: "pulse"}
@@ -161,7 +164,7 @@ def _device_event(seen: _Seen, _: Mapping[str, Any]) -> dict[str, Any]:
 
 def _annotation(seen: _Seen, details: Mapping[str, Any]) -> dict[str, Any]:
     text = seen.resource.get("valueString")
-    if not isinstance(text, str) and not details:
+    if not isinstance(text, str) and not details and seen.status is not Status.ENTERED_IN_ERROR:
         raise FhirError("has no text", "valueString", "value-missing")
     kinds = [code for code, system, _ in codings_of(seen.resource.get("code")) if system == ANNOTATION_KINDS]
     parts = {"kind": kinds[0]} if kinds else {}

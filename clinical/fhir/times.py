@@ -10,6 +10,8 @@ from clinical.time import Written, instant_at_offset
 
 _EPOCH_DAY = date(1970, 1, 1)
 _MILLIS_PER_DAY = 86_400_000
+_TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
+_CLOCK = tuple(f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60))
 _FURTHEST_OFFSET_MINUTES = 14 * 60  # the widest that a FHIR dateTime can write
 
 
@@ -34,15 +36,14 @@ def date_time(instant: Instant) -> str:
     if offset is not None and abs(offset) > _FURTHEST_OFFSET_MINUTES:
         offset = None
     number, millis = divmod(instant.millis + (offset or 0) * 60_000, _MILLIS_PER_DAY)
-    if instant.precision == "day":
+    precision = instant.precision
+    if precision == "day":
         return _day(number)
-    seconds, millis = divmod(millis, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    if instant.precision == "minute":
-        seconds = 0
-    fraction = f".{millis:03}" if instant.precision == "millisecond" else ""
+    minute, millis = divmod(millis, 60_000)
+    seconds = "00" if precision == "minute" else _TWO_DIGITS[millis // 1000]
+    fraction = f".{millis % 1000:03}" if precision == "millisecond" else ""
     zone = "Z" if offset is None else _offset(offset)
-    return f"{_day(number)}T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{fraction}{zone}"
+    return f"{_day(number)}T{_CLOCK[minute]}:{seconds}{fraction}{zone}"
 
 
 def instant_text(moment: datetime) -> str:

@@ -5,25 +5,15 @@ says with each PID and the MRG after it that the identifiers of MRG-1 belong to 
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from clinical.hl7v2.delimiters import NULL
 from clinical.hl7v2.errors import Hl7Error
 from clinical.hl7v2.message import Message
 from clinical.hl7v2.segment import Segment
+from clinical.identities import Identities, Name
 
 NAMING = frozenset({"A01", "A02", "A03", "A04", "A05", "A08", "A13", "A28", "A31"})
 MERGING = frozenset({"A18", "A30", "A34", "A36", "A40"})
-
-Name = tuple[str, str]
-"""System (assigner) and value, as records name a patient."""
-
-
-class Identities(NamedTuple):
-    """`names` are one patient's; `prior` were another's until now."""
-
-    names: tuple[Name, ...]
-    prior: tuple[Name, ...] = ()
 
 
 def event_of(message: Message) -> str:

@@ -56,6 +56,10 @@ class FhirSearch:
         """See `sdk.Source`."""
         self._closing.set()
 
+    def rehearse(self, body: bytes, meta: Mapping[str, str]) -> sdk.Arrival:  # noqa: ARG002
+        """What this page of the server would be, for channel tests."""
+        return self._arrival(body, asyncio.get_running_loop().create_future())
+
     async def _round(self) -> AsyncIterator[sdk.Arrival]:
         """One search with all its pages; ends early if a page was not taken."""
         newest = await self._cursors.get(_CURSOR)

@@ -23,6 +23,13 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 _SCOPE_SIGNS: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$"  # RFC 6749 section 3.3
 
 
+class PublishedKey(sdk.Settings):
+    """A key that is published and not signed with: the next one, or the one before."""
+
+    key: sdk.Secret = Field(description="The private key in PEM")
+    kid: str | None = Field(None, description="Its name, where it is not its thumbprint")
+
+
 class BackendServices(sdk.Settings):
     """A client that signs in with its own key, as the server's administrator has registered it."""
 
@@ -31,4 +38,5 @@ class BackendServices(sdk.Settings):
     kid: str | None = Field(None, description="The key's name in our JWKS; by default its thumbprint")
     scope: str = Field(pattern=_SCOPE_SIGNS, description="Such as system/Observation.cu system/Device.cu")
     token_url: WebAddress | None = Field(None, description="By default what .well-known/smart-configuration says")
+    also_publish: tuple[PublishedKey, ...] = Field((), description="Keys in our JWKS beside it while keys change")
     jku: WebAddress | None = Field(None, description="Where our JWKS is, if the server wants that in the assertion")

@@ -40,6 +40,17 @@ def check(project: Project = None, json: Annotated[bool, typer.Option("--json")]
 
 
 @app.command()
+def keys(project: Project = None) -> None:
+    """Print the public keys that we sign in with at FHIR servers, as a JSON Web Key Set."""
+    import os
+
+    from engine.cli.compose import project_root
+    from engine.cli.keys import print_keys
+
+    raise typer.Exit(print_keys(project_root(project), os.environ))
+
+
+@app.command()
 def explain(code: Annotated[str | None, typer.Argument(help="Such as E203; without one: all of them.")] = None) -> None:
     """Say what a code of `islet check` means, with an example of the mistake and how to write it right."""
     from engine.cli.explain import explain as run_explain

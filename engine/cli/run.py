@@ -12,8 +12,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from connectors.smart.publishing import jwks_route
 from engine.cli.check import as_text
 from engine.cli.compose import PARTITIONS, Duty, load_project, make_supervisor, project_root, version_of
+from engine.cli.keys import clients_of
 from engine.cli.opened import place_of
 from engine.cli.options import DEFAULT_STORE, Broker, Project, Store, fail
 from engine.cli.place import EMBEDDED, Place
@@ -53,7 +55,10 @@ def run(
     ] = PARTITIONS,
     health_port: Annotated[
         int | None,
-        typer.Option(envvar="ISLET_HEALTH_PORT", help="Answer /health/live and /health/ready on this port."),
+        typer.Option(
+            envvar="ISLET_HEALTH_PORT",
+            help="Answer /health/live, /health/ready and /.well-known/jwks.json on this port.",
+        ),
     ] = None,
     grace: Annotated[float, typer.Option(help="Seconds to finish what is in hand when stopping.")] = 20.0,
     log_level: Annotated[str, typer.Option(envvar="ISLET_LOG_LEVEL")] = "info",
@@ -110,7 +115,8 @@ async def serve(run: _Run) -> None:
         loop.add_signal_handler(name, stop.set)
     async with AsyncExitStack() as around:
         if run.health_port is not None:
-            await around.enter_async_context(serving(health, "0.0.0.0", run.health_port))  # noqa: S104 - for balancers
+            more = [jwks_route(lambda: clients_of(run.configuration), logger())]
+            await around.enter_async_context(serving(health, "0.0.0.0", run.health_port, more))  # noqa: S104 - for balancers
         supervisor = make_supervisor(run.configuration, run.place, run.duty)
         starting = asyncio.create_task(_start(run, supervisor, health))
         stopping = asyncio.create_task(stop.wait())

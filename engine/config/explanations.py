@@ -155,7 +155,8 @@ _CHANNELS: Final[Mapping[str, Explanation]] = {
         ROUTES,
     ),
     "E303": Explanation(
-        "Whatever this channel makes would end nowhere. Give it destinations, or let routes.yaml lead on from it.",
+        "Whatever this channel makes would end nowhere. Give it destinations, or let routes.yaml lead on from it. Only "
+        "a channel whose last step keeps what it says in the store, such as adt_to_identities, may end there.",
         "routes: {}",
         "routes:\n  oru-in: [reconcile]",
         ROUTES,

@@ -101,12 +101,18 @@ def _check_ends(drafts: Mapping[str, Draft], routes: Routes, report: Report) -> 
     live = [arrow for arrow in routes.arrows if arrow.feeder not in drafts or drafts[arrow.feeder].enabled]
     fed = _meant({arrow.fed for arrow in live}, drafts)
     for draft in _running(drafts):
-        if not draft.has_destinations and draft.name not in feeding:
+        if not draft.has_destinations and draft.name not in feeding and not _ends_in_the_store(draft):
             text = f"leads nowhere; add `destinations:` here, or `{draft.name}: [CHANNEL]` to the routes in routes.yaml"
             report.add("E303", draft.place, "", text)
         if draft.fed and draft.name not in fed and not routes.open_ended:
             text = "is fed by other channels only (`type: channel`), but no line of routes.yaml leads to it"
             report.add("W306", draft.place, "source", text)
+
+
+def _ends_in_the_store(draft: Draft) -> bool:
+    """Its last step has the whole effect, such as keeping the links of patients."""
+    last = draft.steps[-1] if draft.steps else None
+    return last is not None and last.plugin.may_end
 
 
 def _meant(names: Collection[str], drafts: Mapping[str, Draft]) -> set[str]:

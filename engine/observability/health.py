@@ -1,6 +1,6 @@
 """`/health/live` and `/health/ready` for balancers, orchestrators and people. Says codes, never data (law 9)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -26,8 +26,11 @@ class Health:
 
 
 @asynccontextmanager
-async def serving(health: Health, host: str, port: int) -> AsyncIterator[int]:
-    """Answers on a port of its own; gives the port. Raises OSError if it is taken."""
+async def serving(
+    health: Health, host: str, port: int, more: Sequence[web.AbstractRouteDef] = ()
+) -> AsyncIterator[int]:
+    """Answers on a port of its own; gives the port. `more`: what else is published there. Raises OSError if it is
+    taken."""
 
     async def live(_request: web.Request) -> web.Response:
         return web.json_response({"live": True})
@@ -39,6 +42,7 @@ async def serving(health: Health, host: str, port: int) -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", ready)
+    app.add_routes(more)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

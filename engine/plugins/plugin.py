@@ -44,6 +44,8 @@ class Plugin(Generic[F]):
     """A source or destination that several engines may run at the same time; others run in one of them."""
     together: Callable[..., Any] | None = None
     """Of a stateful step: the same for several messages, `async (messages, settings, tx) -> outputs of each`."""
+    may_end: bool = False
+    """A stateful step whose whole effect is in the store: a channel that ends with it need not lead anywhere."""
 
     def __call__(self, *args: Any) -> Any:
         return self.implementation(*args)
@@ -130,12 +132,13 @@ def stateful_step(
     accepts: Collection[Shape] = ANY_SHAPE,
     emits: Shape | None = None,
     together: Callable[..., Any] | None = None,
+    may_end: bool = False,
 ) -> Callable[[F], Plugin[F]]:
-    """Decorator for a stateful step `async (message, settings, tx) -> outputs`.
+    """Decorator for a stateful step `async (message, settings, tx) -> outputs`. `may_end`: see Plugin.
 
     `together`: the same step for several messages, `async (messages, settings, tx) -> outputs of each`, in their order.
     The engine calls it where messages wait; if it raises, what it wrote is undone and each message goes by itself.
     """
     return lambda function: replace(
-        _make(PluginKind.STATEFUL, name, function, settings, accepts, emits), together=together
+        _make(PluginKind.STATEFUL, name, function, settings, accepts, emits), together=together, may_end=may_end
     )

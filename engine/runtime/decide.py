@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from engine.brokers.naming import dispatch_queue, process_queue
 from engine.config.plan import Bound, ChannelPlan
-from engine.contracts.journal import Child, Failure, ProcessOutcome
-from engine.contracts.plugins import Transaction
+from engine.contracts.journal import Child, Failure, OutcomeTransaction, ProcessOutcome
 from engine.model.delivery import Delivery
 from engine.model.errors import (
     EngineError,
@@ -19,6 +18,7 @@ from engine.model.errors import (
     NeedsOperator,
     NeedsReview,
     NotPermitted,
+    Refused,
     Throttled,
     Unavailable,
 )
@@ -41,7 +41,7 @@ class Passed:
     drops: list[Drop] = field(default_factory=list)
 
 
-async def run_steps(plan: ChannelPlan, message: Message, tx: Transaction | None) -> Passed:
+async def run_steps(plan: ChannelPlan, message: Message, tx: OutcomeTransaction | None) -> Passed:
     """Filter and steps, in order. Raises what a step raises: nothing continues past an error (law 4)."""
     verdict = plan.keep(message)
     if isinstance(verdict, Drop):
@@ -52,7 +52,7 @@ async def run_steps(plan: ChannelPlan, message: Message, tx: Transaction | None)
     return passed
 
 
-async def run_together(plan: ChannelPlan, messages: Sequence[Message], tx: Transaction) -> list[Passed]:
+async def run_together(plan: ChannelPlan, messages: Sequence[Message], tx: OutcomeTransaction) -> list[Passed]:
     """`run_steps` for several messages, with steps that can take them at once taking them at once."""
     found = []
     for message in messages:
@@ -70,16 +70,23 @@ async def run_together(plan: ChannelPlan, messages: Sequence[Message], tx: Trans
     return found
 
 
-async def run_step(step: Bound, passed: Passed, tx: Transaction | None) -> None:
-    """Give every message to one step and sort what comes out."""
-    made = []
+async def run_step(step: Bound, passed: Passed, tx: OutcomeTransaction | None) -> None:
+    """Give every message to one step and sort what comes out.
+
+    Of several messages that earlier steps have made of one, such as the patients of a page, one that is refused is set
+    aside with what the step wrote for it undone, and the others go on. A single one raises.
+    """
+    outputs: list[Sequence[StepOutput]] = []
+    several = len(passed.messages) > 1
     for message in passed.messages:
-        if step.plugin.kind is PluginKind.STATEFUL:
-            result = await step.plugin.implementation(message, step.settings, tx)
-        else:
-            result = step.plugin.implementation(message, step.settings)
-        made.append(as_outputs(result))
-    _sort(step, passed, made)
+        try:
+            made = await _run_one(step, message, tx, apart=several)
+        except _AGAINST_THE_MESSAGE as error:
+            if not several:
+                raise
+            made = [Aside(error, message.body, message.shape)]
+        outputs.append(made)
+    _sort(step, passed, outputs)
 
 
 def _sort(step: Bound, passed: Passed, made: Sequence[Sequence[StepOutput]]) -> None:
@@ -92,6 +99,20 @@ def _sort(step: Bound, passed: Passed, made: Sequence[Sequence[StepOutput]]) -> 
 def takes_several(plan: ChannelPlan) -> bool:
     """Has it a step that can take several messages at once?"""
     return any(step.plugin.together is not None for step in plan.steps)
+
+
+_AGAINST_THE_MESSAGE = (InvalidMessage, NeedsReview, NotPermitted, Refused)
+
+
+async def _run_one(
+    step: Bound, message: Message, tx: OutcomeTransaction | None, *, apart: bool
+) -> Sequence[StepOutput]:
+    if step.plugin.kind is not PluginKind.STATEFUL:
+        return as_outputs(step.plugin.implementation(message, step.settings))
+    if not apart or tx is None:
+        return as_outputs(await step.plugin.implementation(message, step.settings, tx))
+    async with tx.savepoint():
+        return as_outputs(await step.plugin.implementation(message, step.settings, tx))
 
 
 def settled_state(error: EngineError, when_it_fails: str) -> MessageState:
@@ -118,7 +139,8 @@ def outcome_of(plan: ChannelPlan, message: Message, passed: Passed, now: datetim
         )
     duplicate = bool(passed.drops) and all(drop.duplicate for drop in passed.drops)
     state = MessageState.DUPLICATE if duplicate else MessageState.FILTERED
-    reason = "; ".join(dict.fromkeys(drop.reason for drop in passed.drops)) or "no step gave anything"
+    nothing = "what it says is kept; nothing leads on from here" if passed.messages else "no step gave anything"
+    reason = "; ".join(dict.fromkeys(drop.reason for drop in passed.drops)) or nothing
     return ProcessOutcome(message.id, state, reason=reason, tally=tally)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 from engine.config.plan import ChannelPlan
 from engine.contracts.broker import Lease, Ticket
 from engine.contracts.journal import OutcomeTransaction, ProcessOutcome
-from engine.contracts.plugins import Transaction
 from engine.model.errors import Throttled, Unavailable
 from engine.model.lane import Lane
 from engine.model.message import Message
@@ -220,13 +219,13 @@ class Process:
         except _GivenUp as given_up:
             return given_up.outcome
 
-    async def _outcome(self, message: Message, tx: Transaction | None) -> ProcessOutcome:
+    async def _outcome(self, message: Message, tx: OutcomeTransaction | None) -> ProcessOutcome:
         try:
             return await self._tried(message, tx)
         except _GivenUp as given_up:
             return given_up.outcome
 
-    async def _tried(self, message: Message, tx: Transaction | None) -> ProcessOutcome:
+    async def _tried(self, message: Message, tx: OutcomeTransaction | None) -> ProcessOutcome:
         for attempt in range(1, _TRIES + 1):
             try:
                 passed = await decide.run_steps(self._plan, message, tx)

@@ -31,7 +31,7 @@ from engine.testing.channel_tests.keys import (
 from engine.testing.channel_tests.vocabulary import Vocabulary
 
 ENDING: Final = ".test.yaml"
-_CHANGEABLE: Final = frozenset({Shape.HL7V2, Shape.JSON})
+_CHANGEABLE: Final = frozenset({Shape.HL7V2, Shape.JSON, Shape.FHIR})
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -60,6 +60,9 @@ async def test_the_answer_that_dexcom_documents(tmp_path: Path) -> None:
         assert (await house.engine.books()).balance
 
 
+DOCUMENTS = ("documents", "outcome-documents")
+
+
 @pytest.mark.parametrize("name", CLARITY)
 async def test_a_real_clarity_export(name: str, tmp_path: Path) -> None:
     rows, held = CLARITY[name]
@@ -69,9 +72,10 @@ async def test_a_real_clarity_export(name: str, tmp_path: Path) -> None:
         assert await house.hand_in("clarity-csv-in", body, file_name=f"{MRN}_export.csv") == "processed"
         assert (await house.engine.states("clarity-csv-in")).get("held", 0) == held
         assert house.delivered("fhir") == rows - held
+        assert house.delivered("documents") == 1
         assert house.delivered("ehr") == -(-(rows - held) // 300)  # 300 readings in a message at most
         assert await house.engine.delivery_states() == {
-            "sent": sum(house.delivered(name) for name in ("fhir", "ehr", "fhir-outcomes"))
+            "sent": sum(house.delivered(name) for name in ("fhir", "ehr", "fhir-outcomes", *DOCUMENTS))
         }
         assert (await house.engine.books()).balance
 

@@ -46,7 +46,7 @@ def by_the_guide(raw: Message, row: Segment) -> dict[str, Any]:
     """What the guide makes of an OBX, as far as a record holds it."""
     told: dict[str, Any] = {
         "status": OBSERVATION_STATUS[row.leaf(11)],
-        "code": (SYSTEMS[row.leaf(3, 3)], row.leaf(3)),
+        "code": (SYSTEMS.get(row.leaf(3, 3), row.leaf(3, 3)), row.leaf(3)),
         "subject": (f"urn:id:{raw.get('PID-3.4')}", raw.get("PID-3.1")),
         "when": dtm(row.leaf(14)),
     }

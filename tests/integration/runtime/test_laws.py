@@ -232,6 +232,27 @@ async def test_law_6_what_a_failing_step_wrote_is_undone_and_its_neighbours_stan
         assert [await queries.cursor("key", name) for name in ("a", "bad", "b")] == ["seen", None, "seen"]
 
 
+async def test_law_6_one_of_several_parts_is_set_aside_and_what_a_step_wrote_for_it_undone(store: Path) -> None:
+    """Broken: no savepoint around each of several messages."""
+    source, sink = HandSource(), ScriptedDestination()
+
+    @stateful_step("remembers")
+    async def remembers(message: Message, _settings: NoSettings, tx: Transaction) -> Message:
+        row = {"channel": "key", "name": message.body.decode(), "value": "seen", "at": 0}
+        await tx.execute(tables.cursor.insert(), [row])
+        return refuse(message)
+
+    steps = [step(lambda message: [message.but(body=part) for part in message.body.split()]), (remembers, NoSettings())]
+    plan = a_channel(source_part=source, steps=steps, destinations=[a_destination(sink)])
+    async with an_engine([plan], store) as engine:
+        await source.give(b"a bad b")
+        await engine.until(engine.idle)
+        queries = engine.tools.journal.queries
+        assert [await queries.cursor("key", name) for name in ("a", "bad", "b")] == ["seen", None, "seen"]
+        assert sorted(sink.sent) == [b"a", b"b"]
+        assert await engine.states() == {"transformed": 1, "held": 1}
+
+
 async def test_law_7_a_parent_is_finished_only_when_all_its_children_are(store: Path) -> None:
     """Broken: look only at messages in `finished`."""
     source, quick, slow = HandSource(), ScriptedDestination(), ScriptedDestination()

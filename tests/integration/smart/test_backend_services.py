@@ -4,16 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import ValidationError
 
 from connectors.fhir.server import FhirServer, plugin
 from connectors.fhir.settings import FhirServerSettings
 from connectors.smart.keys import jwks, read_key
-from connectors.smart.publishing import jwks_app
 from engine import sdk
 from engine.testing.fakes import ManualClock, MemoryLog, plugin_context
 from tests.integration.fhir.conftest import a_write
@@ -216,28 +213,6 @@ async def test_a_key_that_cannot_sign_for_smart_pauses_with_a_remedy(
     with pytest.raises(sdk.NeedsOperator, match="P-384") as raised:
         await (await connect()).send(a_write())
     assert "CANARY" not in str(raised.value)
-
-
-async def test_the_key_set_publishes_old_and_new_during_a_change_and_no_private_part(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    old = read_key(SECRET)
-    monkeypatch.setenv("ISLET_SECRET_SMART_KEY", EC_KEY)
-    new = read_key(SECRET)
-    runner = web.AppRunner(jwks_app([old, new], max_age_seconds=600))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/.well-known/jwks.json"
-    try:
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            assert answer.headers["Cache-Control"] == "public, max-age=600"
-            keys = (await answer.json())["keys"]
-    finally:
-        await runner.cleanup()
-    assert [key["kid"] for key in keys] == [old.kid, new.kid]
-    assert all(not {"d", "p", "q", "dp", "dq", "qi"} & key.keys() for key in keys)
-    for each in (old, new):
-        assert verified(each.signed({"a": 1}), keys)[1] == {"a": 1}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,17 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from clinical.ccda.templates import CDA, RESULTS, VITAL_SIGNS
+from clinical.ccda.templates import (
+    ALLERGIES,
+    CCD,
+    CDA,
+    HEADER,
+    MEDICATIONS,
+    PROBLEMS,
+    RESULTS,
+    SOCIAL_HISTORY,
+    VITAL_SIGNS,
+)
 from clinical.records import AnyRecord, BloodPressure, Glucose, Status, VitalSign, decode, encode
 from engine import sdk
 from engine.testing.builders import a_message
@@ -32,7 +42,7 @@ def given() -> list[AnyRecord]:
 
 
 def written(*records: AnyRecord) -> list[sdk.StepOutput]:
-    settings = RecordsToCcdaSettings(patient_root="2.16.840.1.113883.19.5", custodian="St Mary's")
+    settings = RecordsToCcdaSettings(patient_root="2.16.840.1.113883.19.5", custodian="St Mary's", assigner="STM")
     made: list[sdk.StepOutput] = records_to_ccda(a_message(encode(records), sdk.Shape.RECORDS), settings)
     return made
 
@@ -84,7 +94,12 @@ def test_sections_and_observations_carry_their_templates_and_codes() -> None:
         for section in root.iterfind(".//c:section", NS)
         if (code := section.find("c:code", NS)) is not None
     }
-    assert sections.keys() == {RESULTS.code, VITAL_SIGNS.code}
+    silent = (ALLERGIES, MEDICATIONS, PROBLEMS, SOCIAL_HISTORY)
+    assert sections.keys() == {RESULTS.code, VITAL_SIGNS.code, *(section.code for section in silent)}
+    assert {(each.get("root"), each.get("extension")) for each in root.iterfind("c:templateId", NS)} == {HEADER, CCD}
+    for nothing in silent:
+        held = sections[nothing.code]
+        assert (held.get("nullFlavor"), held.findtext("c:text", None, NS)) == ("NI", "No information")
     for section in (RESULTS, VITAL_SIGNS):
         held = sections[section.code]
         for path, template in (
@@ -100,7 +115,8 @@ def test_sections_and_observations_carry_their_templates_and_codes() -> None:
 def test_an_empty_section_says_that_there_is_no_information() -> None:
     weight = next(record for record in given() if isinstance(record, VitalSign))
     root = fromstring(the_document(weight))
-    assert [section.get("nullFlavor") for section in root.iterfind(".//c:section", NS)] == ["NI", None]
+    told = [each.findtext("c:title", None, NS) for each in root.iterfind(".//c:section", NS) if not each.attrib]
+    assert told == [VITAL_SIGNS.title]
 
 
 def test_records_that_no_section_holds_make_no_document() -> None:
@@ -151,4 +167,4 @@ def test_what_is_no_document_is_invalid(body: bytes, code: str) -> None:
 
 def test_the_root_of_patients_is_an_oid() -> None:
     with pytest.raises(ValidationError, match="OID"):
-        RecordsToCcdaSettings(patient_root="stm", custodian="x")
+        RecordsToCcdaSettings(patient_root="stm", custodian="x", assigner="STM")
