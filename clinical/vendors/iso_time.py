@@ -74,7 +74,7 @@ def read_time(text: str, field_name: str) -> Written:
     """Raises Flaw `time-unreadable` for anything that is not a date with a time of day."""
     try:
         return _plain(text)
-    except (ValueError, IndexError, OverflowError):
+    except (ValueError, OverflowError):
         pass  # an odd form, or no time at all: the pattern decides
     match = _TIME.fullmatch(text.strip()) if len(text) <= 64 else None
     try:
@@ -88,7 +88,9 @@ def read_time(text: str, field_name: str) -> Written:
 def _plain(text: str) -> Written:
     """`2025-01-30T23:49:55` with nothing, `Z` or a plain offset behind it: nearly all that is ever seen."""
     local = text[:_PLAIN_LENGTH]
-    if not (local[4] == local[7] == "-" and local[10] in "T " and local[13] == local[16] == ":"):
+    if len(local) < _PLAIN_LENGTH or not (
+        local[4] == local[7] == "-" and local[10] in "T " and local[13] == local[16] == ":"
+    ):
         raise ValueError("not the plain form")
     wall = datetime.fromisoformat(local)
     if not 1900 <= wall.year <= 2200:
