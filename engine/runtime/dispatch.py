@@ -36,7 +36,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PREFETCH = 10  # tickets
-_REFILL = 200
 
 
 class Dispatch:
@@ -251,16 +250,16 @@ class Dispatch:
         self._finished_meanwhile.add(waiting.id)
         key = self._lanes.done(waiting)
         if key is not None:
-            self._outcomes.spawn(self._refill(key))
+            self._outcomes.spawn(self._refill(key, self._lanes.room_after(waiting)))
 
-    async def _refill(self, order_key: str) -> None:
+    async def _refill(self, order_key: str, most: int) -> None:
         """More of this lane than fitted here: the journal has it."""
         key: str | None = order_key
         while key is not None:
-            more = await self._asked(self._tools.journal.queries.lane, self._channel, self._plan.name, key, _REFILL)
+            more = await self._asked(self._tools.journal.queries.lane, self._channel, self._plan.name, key, most)
             waits = [Waiting(item, lambda: None) for item in more]
             rest_until = self._not_before(more[0]) if more else None
-            key = self._lanes.refill(key, waits, rest_until, more_to_come=len(more) == _REFILL)
+            key = self._lanes.refill(key, waits, rest_until, more_to_come=len(more) == most)
         self._changed.set()
 
     async def _commit(self, outcomes: Sequence[DeliveryOutcome]) -> None:
