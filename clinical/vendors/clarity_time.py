@@ -14,7 +14,6 @@ import msgspec
 from clinical.time import Passes, passes
 
 _MOST_DRIFT_SECONDS = 900
-_JUMP_BACK = timedelta(minutes=30)
 _DAY = timedelta(days=1)
 
 
@@ -116,7 +115,8 @@ def _second_by_order(stamps: Sequence[Stamp], twice: dict[int, Passes]) -> dict[
     """
     told: dict[int, bool] = {}
     for run in _runs(list(twice), stamps):
-        jumps = [i for i in range(1, len(run)) if stamps[run[i]].wall <= stamps[run[i - 1]].wall - _JUMP_BACK]
+        jump_back = twice[run[0]].apart / 2
+        jumps = [i for i in range(1, len(run)) if stamps[run[i]].wall <= stamps[run[i - 1]].wall - jump_back]
         if len(jumps) == 1:
             told |= {index: place >= jumps[0] for place, index in enumerate(run)}
     return told
