@@ -10,7 +10,6 @@ from clinical.records import Instant
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 _DAY = timedelta(days=1)
-_JUMP_BACK = timedelta(minutes=30)
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +40,11 @@ class Passes(msgspec.Struct, frozen=True, gc=False):
         return self.first < self.second
 
     @property
+    def apart(self) -> timedelta:
+        """How far the clocks go back: an hour, or half of one on Lord Howe Island."""
+        return self.second - self.first
+
+    @property
     def gap(self) -> bool:
         """The wall time does not occur."""
         return self.first > self.second
@@ -60,21 +64,24 @@ def second_by_order(walls: Sequence[datetime], zone: ZoneInfo) -> dict[int, bool
     twice: place → is it the second.
 
     In order, the wall clock jumps back once when the clocks do. Hours without exactly one such jump (a step back of
-    half an hour or more, so that jitter is none) tell nothing, and their times are left out.
+    half of what the clocks go back, so that jitter is none) tell nothing, and their times are left out.
     """
     told: dict[int, bool] = {}
     run: list[int] = []
     for place, wall in enumerate(walls):
         if run and abs(wall - walls[run[-1]]) >= _DAY:
-            told |= _told(run, walls)
+            told |= _told(run, walls, zone)
             run = []
         if passes(wall, zone).twice:
             run.append(place)
-    return told | _told(run, walls)
+    return told | _told(run, walls, zone)
 
 
-def _told(run: Sequence[int], walls: Sequence[datetime]) -> dict[int, bool]:
-    jumps = [i for i in range(1, len(run)) if walls[run[i]] <= walls[run[i - 1]] - _JUMP_BACK]
+def _told(run: Sequence[int], walls: Sequence[datetime], zone: ZoneInfo) -> dict[int, bool]:
+    if not run:
+        return {}
+    jump_back = passes(walls[run[0]], zone).apart / 2
+    jumps = [i for i in range(1, len(run)) if walls[run[i]] <= walls[run[i - 1]] - jump_back]
     return {place: i >= jumps[0] for i, place in enumerate(run)} if len(jumps) == 1 else {}
 
 

@@ -29,7 +29,7 @@ from clinical.vendors.carelink_clock import PumpClock, wall_of
 from clinical.vendors.carelink_markers import PumpMaker, notification_records, read_marker
 from clinical.vendors.event_tables import CARELINK_SENSOR_STATES
 from clinical.vendors.json_fields import Fields, in_order, not_this, read_document, write_document
-from clinical.vendors.making import Maker, Measured, Whose, glucose
+from clinical.vendors.making import Maker, Measured, Whose, deeds, glucose
 from clinical.vendors.parsing import Flaw, Parsed, Problem
 
 SYSTEM: Final = "carelink"
@@ -56,6 +56,8 @@ _UNITS: Final = {
     "MMOL_L": units.MMOL_L,
 }
 _LEAST_MG_DL: Final = 34
+# Looked up once: in Python 3.11 that takes as long as building a small struct.
+_INTERSTITIAL, _FINAL, _CLOUD = Analyte.INTERSTITIAL_GLUCOSE, Status.FINAL, Road.CLOUD
 
 
 def read_carelink(body: bytes, whose: Whose) -> Parsed:
@@ -81,6 +83,7 @@ class _Document:
         self._records: list[AnyRecord] = []
         self._problems: list[Problem] = []
         self._skipped = 0
+        self._known: dict[tuple[Any, str], Measured] = {}
 
     def read(self) -> Parsed:
         self._read_sgs()
@@ -194,24 +197,23 @@ class _Document:
     def _glucose(
         self, item: Mapping[str, Any], state: str, effective: Instant, remark: str | None, trend: str | None
     ) -> Glucose:
-        measured = self._measured(item["sg"], state)
-        remarks = [text for text in (remark, measured.remark) if text]
-        if item.get("isBackfill") is True:
-            remarks.append("filled in later by the device")
-        identity, time = (
-            self._pump.identity(self._sensor, "sg", effective),
-            item.get("timestamp") or item.get("datetime"),
-        )
-        done = self._pump.maker.entry("", effective, Original(), remarks=remarks)["done"] if remarks else ()
+        value = item["sg"]
+        measured = self._known.get((value, state))
+        if measured is None:
+            measured = self._known[value, state] = self._measured(value, state)
+        later = "filled in later by the device" if item.get("isBackfill") is True else None
+        identity, whose = self._pump.identity(self._sensor, "sg", effective), self._whose
+        time = item.get("timestamp") or item.get("datetime")
+        done = deeds(RULE, "1", remark, measured.remark, later) if remark or measured.remark or later else ()
         return Glucose(
-            patient=self._whose.patient,
+            patient=whose.patient,
             effective=effective,
-            status=Status.FINAL,
-            source=SourceId(road=Road.CLOUD, system=SYSTEM, value=identity, version=self._whose.version),
-            original=Original(value=str(item["sg"])[:64], unit=self._unit, code=state or None, time=time),
+            status=_FINAL,
+            source=SourceId(road=_CLOUD, system=SYSTEM, value=identity, version=whose.version),
+            original=Original(value=str(value)[:64], unit=self._unit, code=state or None, time=time),
             device=self._sensor,
             done=done,
-            analyte=Analyte.INTERSTITIAL_GLUCOSE,
+            analyte=_INTERSTITIAL,
             value=measured.value,
             detection=measured.detection,
             trend=trend,

@@ -6,18 +6,26 @@ and settings are counted and forgotten. Calibrations, insulin, carbohydrate and 
 
 import hashlib
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from itertools import repeat
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from clinical.records import Analyte, Deed, Device, Glucose, Instant, Original, PatientRef, Road, SourceId, Status
+import msgspec
+
+from clinical.records import Analyte, Device, Glucose, Instant, Original, PatientRef, Road, SourceId, Status
 from clinical.time import Written, instant_at_offset, instant_in_zone
 from clinical.vendors import clarity_table as table
 from clinical.vendors.clarity_table import CutDetector, Row, Table, open_table
-from clinical.vendors.clarity_time import Resolved, Stamp, resolve
+from clinical.vendors.clarity_time import ONLY, Resolved, Stamp, resolve
 from clinical.vendors.dexcom_range import Measured, measured
 from clinical.vendors.iso_time import read_time
+from clinical.vendors.making import deeds
 from clinical.vendors.parsing import Flaw, Parsed, Problem
+from clinical.vendors.wall_clock import HourClock
 
 SYSTEM = "clarity"
 RULE, RULE_VERSION = "clarity-egv", "1"
@@ -25,18 +33,29 @@ RULE, RULE_VERSION = "clarity-egv", "1"
 _GENERATION = re.compile(r"\bG[4-7]\b", re.IGNORECASE)
 _IDENTIFIER = "PatientIdentifier"
 
+# Looked up once: in Python 3.11 that takes as long as building a small struct.
+_INTERSTITIAL, _FINAL, _CSV = Analyte.INTERSTITIAL_GLUCOSE, Status.FINAL, Road.CSV
 
-@dataclass(slots=True)
-class _Reading:
-    """An EGV row that says something; its instant is known when the whole file has been read."""
 
-    row: Row
-    written: Written
+class _Reading(msgspec.Struct, frozen=True, gc=False):
+    """An EGV row that says something. `effective` is None where the zone's clocks change: then the whole file tells,
+    and `row` is kept for what nothing tells."""
+
+    row: Row | None
+    stamp: str
+    effective: Instant | None
     measured: Measured
     number: str
-    device: str
+    source: "_Source"
     ticks: int | None
+
+
+class _Source(NamedTuple):
+    """What a row says of where it comes from; `name` as the device calls itself."""
+
+    name: str
     transmitter: str
+    device: Device
 
 
 def preamble_identifier(body: bytes) -> str | None:
@@ -66,69 +85,103 @@ def read_clarity(
     its patient there. Raises Unreadable, with the line, for a file that is no Clarity export, is garbled, or was cut.
     """
     opened = open_table(body)
-    readings, problems, skipped = _read_rows(opened, keep_identifier)
-    stamps = [Stamp(reading.written.wall, reading.ticks, reading.transmitter) for reading in readings]
+    reader = _Reader(opened, zone)
+    reader.read(keep_identifier)
+    readings, problems = reader.readings, reader.problems
     maker = _Maker(patient, zone, opened.unit, version, if_twice)
     records: list[Glucose] = []
-    for reading, meant in zip(readings, resolve(stamps, zone), strict=True):
+    for reading, meant in zip(readings, _meant(readings, zone), strict=True):
         try:
             records.append(maker.record(reading, meant))
         except Flaw as flaw:
+            assert reading.row is not None  # only what no plain time tells is in doubt
             problems.append(_problem(opened, reading.row, flaw))
     records.sort(key=lambda record: record.effective.millis)
     problems.sort(key=lambda problem: int(problem.path.removeprefix("line ")))
-    return Parsed(records, problems, skipped)
+    return Parsed(records, problems, reader.skipped)
 
 
-def _read_rows(opened: Table, keep_identifier: bool) -> tuple[list[_Reading], list[Problem], int]:
-    readings: list[_Reading] = []
-    problems: list[Problem] = []
-    skipped = 0
-    cut = CutDetector(opened)
-    for row in opened.rows:
-        cut.saw(row)
-        event = row.cells[table.EVENT].strip() if len(row.cells) > table.EVENT else ""
-        if event != table.READING and not any(cell.strip() == table.READING for cell in row.cells):
-            skipped += 1
-            if keep_identifier and event == _IDENTIFIER:
-                opened.kept.append(row.cells)
-            continue
-        try:
-            readings.append(_reading(row, opened, cut.width))
-        except Flaw as flaw:
-            problems.append(_problem(opened, row, flaw))
-    cut.check()
-    return readings, problems, skipped
+def _meant(readings: Sequence[_Reading], zone: ZoneInfo) -> Iterable[Resolved]:
+    """Which pass through an hour that occurs twice; rows that stand in none tell where the transmitter's clock was."""
+    if all(reading.effective is not None for reading in readings):
+        return repeat(ONLY, len(readings))
+    stamps = [Stamp(_wall(reading), reading.ticks, reading.source.transmitter) for reading in readings]
+    return resolve(stamps, zone)
+
+
+def _wall(reading: _Reading) -> datetime:
+    effective = reading.effective
+    return datetime.fromisoformat(effective.local) if effective and effective.local else _written(reading).wall
+
+
+def _written(reading: _Reading) -> Written:
+    return read_time(reading.stamp, "Timestamp")
+
+
+class _Reader:
+    """Goes through the rows once; the instants of plain times come from `HourClock`."""
+
+    def __init__(self, opened: Table, zone: ZoneInfo) -> None:
+        self._opened = opened
+        self._clock = HourClock(zone)
+        self.readings: list[_Reading] = []
+        self.problems: list[Problem] = []
+        self.skipped = 0
+
+    def read(self, keep_identifier: bool) -> None:
+        opened, cut = self._opened, CutDetector(self._opened)
+        for row in opened.rows:
+            cut.saw(row)
+            if table.READING not in row.cells and table.READING not in map(str.strip, row.cells):
+                self.skipped += 1
+                if keep_identifier and _event(row) == _IDENTIFIER:
+                    opened.kept.append(row.cells)
+                continue
+            try:
+                self.readings.append(self._reading(row, cut.width))
+            except Flaw as flaw:
+                self.problems.append(_problem(opened, row, flaw))
+        cut.check()
+
+    def _reading(self, row: Row, width: int) -> _Reading:
+        """Raises Flaw; its field names are the export's English headers."""
+        cells, count = row.cells, len(row.cells)
+        if not width <= count <= len(self._opened.header) or _event(row) != table.READING:
+            text = f"has {count} columns where others have {width}, or EGV in another: columns have moved"
+            raise Flaw("Row", "row-width", text)
+        ticks = cells[table.TICKS].strip() if count > table.TICKS else ""
+        stamp = cells[table.TIME]
+        effective = self._clock.instant(stamp)
+        if effective is None:
+            _check_time(stamp)
+        number = cells[table.GLUCOSE].strip()
+        return _Reading(
+            row if effective is None else None,
+            stamp,
+            effective,
+            _value(number, self._opened.unit),
+            number,
+            _source(cells[table.SOURCE_DEVICE], cells[table.TRANSMITTER] if count > table.TRANSMITTER else ""),
+            int(ticks) if ticks.isascii() and ticks.isdigit() and len(ticks) <= 18 else None,
+        )
+
+
+def _event(row: Row) -> str:
+    return row.cells[table.EVENT].strip() if len(row.cells) > table.EVENT else ""
 
 
 def _problem(opened: Table, row: Row, flaw: Flaw) -> Problem:
     return Problem(f"line {row.line}", flaw.code, f"{flaw.field_name} {flaw.text}", opened.only(row))
 
 
-def _reading(row: Row, opened: Table, width: int) -> _Reading:
-    """Raises Flaw; its field names are the export's English headers."""
-    cells = row.cells
-    if not width <= len(cells) <= len(opened.header) or cells[table.EVENT].strip() != table.READING:
-        text = f"has {len(cells)} columns where others have {width}, or EGV in another: columns have moved"
-        raise Flaw("Row", "row-width", text)
-    number = cells[table.GLUCOSE].strip()
-    if not cells[table.TIME].strip():
+def _check_time(stamp: str) -> None:
+    """Raises Flaw for one that cannot be read when the whole file is known."""
+    if not stamp.strip():
         raise Flaw("Timestamp", "time-missing", "is empty")
-    ticks = cells[table.TICKS].strip() if len(cells) > table.TICKS else ""
-    transmitter = cells[table.TRANSMITTER].strip() if len(cells) > table.TRANSMITTER else ""
-    if len(transmitter) > 64 or len(cells[table.SOURCE_DEVICE]) > 128:
-        raise Flaw("Transmitter ID or Source Device ID", "field-invalid", "is too long")
-    return _Reading(
-        row=row,
-        written=read_time(cells[table.TIME], "Timestamp"),
-        measured=_value(number, opened.unit),
-        number=number,
-        device=cells[table.SOURCE_DEVICE].strip(),
-        ticks=int(ticks) if ticks.isascii() and ticks.isdigit() and len(ticks) <= 18 else None,
-        transmitter=transmitter,
-    )
+    read_time(stamp, "Timestamp")
 
 
+@lru_cache(maxsize=4096)
 def _value(number: str, unit: str) -> Measured:
     """A decimal comma is what spreadsheets and translated exports write."""
     text = number.replace(",", ".") if number.count(",") == 1 and "." not in number else number
@@ -148,23 +201,22 @@ class _Maker:
 
     def record(self, reading: _Reading, meant: Resolved) -> Glucose:
         """Raises Flaw if the row's hour occurs twice and nothing tells which is meant."""
-        remarks = [reading.measured.remark] if reading.measured.remark else []
-        effective, time_remark = self._effective(reading.written, meant)
-        if time_remark:
-            remarks.append(time_remark)
+        effective, time_remark = reading.effective, None
+        if effective is None:
+            effective, time_remark = self._effective(_written(reading), meant)
+        measured, source = reading.measured, reading.source
+        origin = SourceId(road=_CSV, system=SYSTEM, value=self._identity(reading, effective), version=self.version)
         return Glucose(
             patient=self.patient,
-            analyte=Analyte.INTERSTITIAL_GLUCOSE,
-            value=reading.measured.value,
-            detection=reading.measured.detection,
+            analyte=_INTERSTITIAL,
+            value=measured.value,
+            detection=measured.detection,
             effective=effective,
-            status=Status.FINAL,
-            source=SourceId(
-                road=Road.CSV, system=SYSTEM, value=self._identity(reading, effective), version=self.version
-            ),
-            original=Original(value=reading.number, unit=self.unit, time=reading.row.cells[table.TIME]),
-            device=_device(reading.device, reading.transmitter),
-            done=tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks),
+            status=_FINAL,
+            source=origin,
+            original=Original(value=reading.number, unit=self.unit, time=reading.stamp),
+            device=source.device,
+            done=deeds(RULE, RULE_VERSION, measured.remark, time_remark) if measured.remark or time_remark else (),
         )
 
     def _effective(self, written: Written, meant: Resolved) -> tuple[Instant, str | None]:
@@ -186,22 +238,25 @@ class _Maker:
 
     def _identity(self, reading: _Reading, effective: Instant) -> str:
         """Transmitter and its clock name a reading for ever; without them patient, device and wall clock do."""
-        if reading.transmitter and reading.ticks is not None:
-            return f"{reading.transmitter}|{reading.ticks}"
-        patient, pass_ = self.patient, "2" if effective.fold else "1"
-        ticks = "" if reading.ticks is None else str(reading.ticks)
-        parts = (patient.system, patient.value, reading.device, reading.written.wall.isoformat(), pass_, ticks)
+        source, ticks = reading.source, reading.ticks
+        if source.transmitter and ticks is not None:
+            return f"{source.transmitter}|{ticks}"
+        wall, pass_ = effective.local or "", "2" if effective.fold else "1"
+        parts = (self.patient.system, self.patient.value, source.name, wall, pass_, "" if ticks is None else str(ticks))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 @lru_cache(maxsize=1024)
-def _device(source_device: str, transmitter: str) -> Device:
-    """Phones call themselves `iPhone G6`; receivers give a serial number that is not the sensor's."""
-    generation = _GENERATION.search(source_device)
-    model = f"Dexcom {generation[0].upper()}" if generation else None
-    return Device(
+def _source(source_device: str, transmitter: str) -> _Source:
+    """Phones call themselves `iPhone G6`; receivers give a serial number that is not the sensor's. Raises Flaw."""
+    name, transmitter = source_device.strip(), transmitter.strip()
+    if len(transmitter) > 64 or len(source_device) > 128:
+        raise Flaw("Transmitter ID or Source Device ID", "field-invalid", "is too long")
+    found = _GENERATION.search(name)
+    device = Device(
         vendor="Dexcom",
-        model=model,
-        generation=generation[0].lower() if generation else None,
+        model=f"Dexcom {found[0].upper()}" if found else None,
+        generation=found[0].lower() if found else None,
         serial=transmitter or None,
     )
+    return _Source(name, transmitter, device)

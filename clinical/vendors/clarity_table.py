@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from clinical import units
 from clinical.vendors.parsing import Unreadable
 
@@ -21,12 +23,14 @@ _UNIT = re.compile(r"\((mg/dL|mmol/L)\)", re.IGNORECASE)
 _BOMS = re.compile('^["\ufeff\u00ef\u00bb\u00bf]+')
 
 
-@dataclass(slots=True)
-class Row:
+class Row(msgspec.Struct, gc=False):
     """One row of the file; `line` counts from 1 and is where the row begins."""
 
     line: int
-    cells: list[str] = field(repr=False)
+    cells: list[str]
+
+    def __repr__(self) -> str:
+        return f"Row(line={self.line})"
 
 
 @dataclass(slots=True)
@@ -86,19 +90,19 @@ def _unit(header: list[str]) -> str:
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise _garbled(error, line) from None
-        if reader.line_num > line:
-            # No column holds a line break: a stray quote has swallowed rows.
-            raise Unreadable("a quote opened in this row closes in a later one", code="csv-quote", path=f"line {line}")
-        if any(cells):
-            yield Row(line, cells)
+    line = 1
+    try:
+        for cells in reader:
+            end = reader.line_num
+            if end > line:
+                # No column holds a line break: a stray quote has swallowed rows.
+                said = "a quote opened in this row closes in a later one"
+                raise Unreadable(said, code="csv-quote", path=f"line {line}")
+            if any(cells):
+                yield Row(line, cells)
+            line = end + 1
+    except csv.Error as error:
+        raise _garbled(error, line) from None
 
 
 def _garbled(error: csv.Error, line: int) -> Unreadable:
@@ -125,9 +129,11 @@ class CutDetector:
         self._width = 0
 
     def saw(self, row: Row) -> None:
-        if self._last is not None and _is_timed(self._last):
-            self._width = max(self._width, min(len(self._last.cells), len(self._table.header)))
-            self._peer = self._last
+        last = self._last
+        if last is not None and len(last.cells) > TIME and last.cells[TIME].strip():
+            self._peer = last
+            if len(last.cells) > self._width:
+                self._width = min(len(last.cells), len(self._table.header))
         self._last = row
 
     @property

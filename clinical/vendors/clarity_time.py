@@ -14,7 +14,6 @@ import msgspec
 from clinical.time import Passes, passes
 
 _MOST_DRIFT_SECONDS = 900
-_JUMP_BACK = timedelta(minutes=30)
 _DAY = timedelta(days=1)
 
 
@@ -38,13 +37,13 @@ class Resolved(msgspec.Struct, frozen=True, gc=False):
     doubtful: bool = False
 
 
-_ONLY = Resolved()
+ONLY = Resolved()
 
 
 def resolve(stamps: Sequence[Stamp], zone: ZoneInfo) -> list[Resolved]:
     """For each row, in the order of the file."""
     twice = _on_changing_days(stamps, zone)
-    meant = [_ONLY] * len(stamps)
+    meant = [ONLY] * len(stamps)
     if twice:
         clocks = _transmitter_starts(stamps, zone, twice)
         by_order = _second_by_order(stamps, twice)
@@ -56,13 +55,13 @@ def resolve(stamps: Sequence[Stamp], zone: ZoneInfo) -> list[Resolved]:
 
 def _on_changing_days(stamps: Sequence[Stamp], zone: ZoneInfo) -> dict[int, Passes]:
     """The rows whose wall time occurs twice; looks only into days that end at another offset than they began."""
-    changes: dict[datetime, bool] = {}
+    changes: dict[int, bool] = {}
     twice: dict[int, Passes] = {}
     for index, stamp in enumerate(stamps):
-        day = stamp.wall.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = stamp.wall.toordinal()
         if day not in changes:
-            begins, ends = day.replace(tzinfo=zone), (day + _DAY).replace(tzinfo=zone, fold=1)
-            changes[day] = begins.utcoffset() != ends.utcoffset()
+            begins = datetime.fromordinal(day).replace(tzinfo=zone)
+            changes[day] = begins.utcoffset() != (begins + _DAY).replace(fold=1).utcoffset()
         if changes[day] and (found := passes(stamp.wall, zone)).twice:
             twice[index] = found
     return twice
@@ -116,7 +115,8 @@ def _second_by_order(stamps: Sequence[Stamp], twice: dict[int, Passes]) -> dict[
     """
     told: dict[int, bool] = {}
     for run in _runs(list(twice), stamps):
-        jumps = [i for i in range(1, len(run)) if stamps[run[i]].wall <= stamps[run[i - 1]].wall - _JUMP_BACK]
+        jump_back = twice[run[0]].apart / 2
+        jumps = [i for i in range(1, len(run)) if stamps[run[i]].wall <= stamps[run[i - 1]].wall - jump_back]
         if len(jumps) == 1:
             told |= {index: place >= jumps[0] for place, index in enumerate(run)}
     return told

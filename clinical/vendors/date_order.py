@@ -5,6 +5,7 @@ One date with a number past 12 tells for all; two that contradict, or none that 
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from clinical.vendors.parsing import Unreadable
@@ -55,6 +56,7 @@ def _told(match: re.Match[str]) -> list[str]:
     return [MONTH_FIRST] if second > _LAST_MONTH >= first else []
 
 
+@lru_cache(maxsize=4096)
 def read_date(text: str, order: str) -> tuple[int, int, int]:
     """Year, month and day; a year of two digits is of this century. Raises ValueError."""
     match = DATE.fullmatch(text)

@@ -7,33 +7,36 @@ Source: developer.dexcom.com, API v3 `GET /v3/users/self/egvs` (envelope `record
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
+from math import inf
 from typing import Annotated, Any
 
 import msgspec
 
 from clinical import units
-from clinical.records import Analyte, Deed, Device, Glucose, Instant, Original, PatientRef, Road, SourceId, Status
-from clinical.time import Written
-from clinical.vendors.dexcom_range import measured
-from clinical.vendors.iso_time import read_time, utc_of
+from clinical.records import Analyte, Device, Glucose, Instant, Original, PatientRef, Road, SourceId, Status
+from clinical.time import moment
+from clinical.vendors.dexcom_range import Measured, measured
+from clinical.vendors.iso_time import Wall, read_wall
 from clinical.vendors.json_bodies import field_of, unreadable_json, without_bom
+from clinical.vendors.making import deeds
 from clinical.vendors.parsing import Flaw, Parsed, Problem, Unreadable
 
 SYSTEM = "dexcom"
 RULE, RULE_VERSION = "dexcom-egv", "1"
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC throughout this module
-_MILLISECOND = timedelta(milliseconds=1)
-_FIRST_SENSOR = datetime(2006, 1, 1)  # noqa: DTZ001 - no Dexcom sensor is older; a reset clock says so
-_CLOCK_AHEAD = timedelta(days=1)
+_FIRST_SENSOR_MILLIS = 1_136_073_600_000  # 2006: no Dexcom sensor is older; a reset clock says so
+_CLOCK_AHEAD_MILLIS = 86_400_000
 _NULL = msgspec.Raw(b"null")
 
 # Zones that are not whole hours, in minutes; with the whole hours these are all offsets in use.
 _ODD_OFFSETS = (-570, -210, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825)
 _OFFSETS = (*range(-12 * 60, 14 * 60 + 1, 60), *_ODD_OFFSETS)
 _OFFSET_TOLERANCE_MINUTES = 15
+
+# Members of enumerations, looked up once: in Python 3.11 each look-up takes as long as building a small struct.
+_INTERSTITIAL, _FINAL, _CLOUD = Analyte.INTERSTITIAL_GLUCOSE, Status.FINAL, Road.CLOUD
 
 _MODELS = {
     "g4": "Dexcom G4",
@@ -124,14 +127,13 @@ def _given(head: Mapping[str, str | None]) -> dict[str, str]:
 
 def newest_system_time(egvs: EgvBody) -> datetime | None:
     """The latest system time (aware, UTC) among the records; those that cannot be read do not count."""
-    newest: datetime | None = None
+    found: list[int] = []
     for raw in egvs.records:
         try:
-            utc = utc_of(read_time(_egvs.decode(raw).system_time, "systemTime"))
+            found.append(read_wall(_egvs.decode(raw).system_time, "systemTime").utc_millis)
         except (ValueError, RecursionError):
             continue
-        newest = utc if newest is None else max(newest, utc)
-    return newest.replace(tzinfo=UTC) if newest else None
+    return moment(max(found)) if found else None
 
 
 def read_egvs(
@@ -145,7 +147,7 @@ def read_egvs(
     The instant is the record's `systemTime` (UTC, as far as the device knew), the wall clock its `displayTime`;
     where that carries no offset (receivers), the offset is the difference, to the nearest zone in use.
     """
-    latest = asked_at.astimezone(UTC).replace(tzinfo=None) + _CLOCK_AHEAD if asked_at else None
+    latest = asked_at.timestamp() * 1000 + _CLOCK_AHEAD_MILLIS if asked_at else inf
     reader = _Reader(patient, version, egvs.unit, latest)
     records: list[Glucose] = []
     problems: list[Problem] = []
@@ -164,54 +166,51 @@ class _Reader:
     patient: PatientRef
     version: str | None
     common_unit: str | None
-    latest: datetime | None
+    latest: float
 
     def record(self, raw: msgspec.Raw) -> Glucose:
         """Raises Flaw."""
         egv = _decode(raw)
-        number = _number_text(bytes(egv.value))
-        written_unit = egv.unit or self.common_unit
-        reading = measured(number, _unit(written_unit), egv.status)
-        system = read_time(egv.system_time, "systemTime")
+        unit = egv.unit or self.common_unit
+        number, reading = _read_value(bytes(egv.value), unit, egv.status)
+        system = read_wall(egv.system_time, "systemTime")
         effective, offset_remark = self._effective(egv, system)
         remarks = (reading.remark, offset_remark) if reading.remark or offset_remark else ()
         return Glucose(
             patient=self.patient,
-            analyte=Analyte.INTERSTITIAL_GLUCOSE,
+            analyte=_INTERSTITIAL,
             value=reading.value,
             detection=reading.detection,
             effective=effective,
-            status=Status.FINAL,
-            source=SourceId(road=Road.CLOUD, system=SYSTEM, value=self._identity(egv, system), version=self.version),
-            original=Original(value=number, unit=written_unit, time=egv.system_time),
+            status=_FINAL,
+            source=SourceId(road=_CLOUD, system=SYSTEM, value=self._identity(egv, system), version=self.version),
+            original=Original(value=number, unit=unit, time=egv.system_time),
             trend=egv.trend,
             device=device_of(egv.transmitter_generation, egv.transmitter_id),
-            done=tuple(Deed(rule=RULE, version=RULE_VERSION, what=remark) for remark in remarks if remark)
-            if remarks
-            else (),
+            done=deeds(RULE, RULE_VERSION, *remarks) if remarks else (),
         )
 
-    def _effective(self, egv: _Egv, system: Written) -> tuple[Instant, str | None]:
-        utc = utc_of(system)
-        if utc < _FIRST_SENSOR or (self.latest is not None and utc > self.latest):
+    def _effective(self, egv: _Egv, system: Wall) -> tuple[Instant, str | None]:
+        millis = system.utc_millis
+        if not _FIRST_SENSOR_MILLIS <= millis <= self.latest:
             raise Flaw("systemTime", "time-impossible", "is not a time at which this reading can have been taken")
-        display = read_time(egv.display_time, "displayTime") if egv.display_time else None
-        offset, remark = _offset(display, utc)
+        display = read_wall(egv.display_time, "displayTime") if egv.display_time else None
+        offset, remark = _offset(display, millis)
         instant = Instant(
-            millis=(utc - _EPOCH) // _MILLISECOND,
+            millis=millis,
             how="device-utc",
-            local=display.wall.isoformat() if display else None,
+            local=display.local if display else None,
             offset_minutes=offset,
             precision=system.precision,
         )
         return instant, remark
 
-    def _identity(self, egv: _Egv, system: Written) -> str:
+    def _identity(self, egv: _Egv, system: Wall) -> str:
         """The record's own id; for v2, which has none, a digest of patient and system time."""
         if egv.record_id:
             return egv.record_id
-        parts = (self.patient.system, self.patient.value, utc_of(system).isoformat())
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+        utc = moment(system.utc_millis).replace(tzinfo=None).isoformat()
+        return hashlib.sha256("\n".join((self.patient.system, self.patient.value, utc)).encode()).hexdigest()[:32]
 
 
 def _decode(raw: msgspec.Raw) -> _Egv:
@@ -226,16 +225,15 @@ def _decode(raw: msgspec.Raw) -> _Egv:
     return egv
 
 
-def _number_text(value: bytes) -> str | None:
-    """The JSON number as written; None for null. Raises Flaw for text, lists and the like."""
-    if value == b"null":
-        return None
+@lru_cache(maxsize=8192)
+def _read_value(value: bytes, unit: str | None, status: str | None) -> tuple[str | None, Measured]:
+    """The JSON number as written (None for null), and what it says. Raises Flaw for text, lists and the like."""
     if value[:1] in b'"[{tf' or len(value) > 32:
         raise Flaw("value", "value-not-a-number", "is not a number")
-    return value.decode()
+    number = None if value == b"null" else value.decode()
+    return number, measured(number, _unit(unit), status)
 
 
-@lru_cache(maxsize=64)
 def _unit(written: str | None) -> str:
     unit = units.ucum(written) if written else None
     if unit is None:
@@ -250,14 +248,13 @@ def device_of(generation: str | None, transmitter: str | None) -> Device:
     return Device(vendor="Dexcom", model=model, generation=generation, serial=transmitter or None)
 
 
-def _offset(display: Written | None, utc: datetime) -> tuple[int | None, str | None]:
+def _offset(display: Wall | None, utc_millis: int) -> tuple[int | None, str | None]:
     """Minutes east of UTC of the wall clock, and what was done to find them."""
     if display is None:
         return None, None
     if display.offset_minutes is not None:
         return display.offset_minutes, None
-    apart = round((display.wall - utc).total_seconds() / 60)
-    offset = nearest_offset(apart)
+    offset = nearest_offset(round((display.millis - utc_millis) / 60_000))
     if offset is None:
         return None, "display clock is no zone away from system clock: offset unknown"
     return offset, "offset taken from display time minus system time"

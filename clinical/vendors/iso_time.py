@@ -8,6 +8,8 @@ import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+import msgspec
+
 from clinical.time import Written
 from clinical.vendors.parsing import Flaw
 
@@ -16,9 +18,51 @@ _TIME = re.compile(
     r" ?(?:([Zz])|([+-])(\d{1,2})(?::?(\d{2}))?(?::?(\d{2}))?)?",
     re.ASCII,
 )
-_PLAIN_LENGTH = len("2025-01-30T23:49:55")
+_HOUR_LENGTH, _PLAIN_LENGTH = len("2025-01-30T23:"), len("2025-01-30T23:49:55")
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})?(?::?(\d{2}))?", re.ASCII)
 _WIDEST_OFFSET_MINUTES = 14 * 60
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock as if it were UTC
+_MILLISECOND = timedelta(milliseconds=1)
+
+PAST_THE_HOUR = {
+    f"{minute:02}:{second:02}": (minute * 60 + second) * 1000 for minute in range(60) for second in range(60)
+}
+"""Milliseconds of the minutes and seconds of a time, as written: `49:55`."""
+
+
+class Wall(msgspec.Struct, frozen=True, gc=False):
+    """A wall clock as written, without a datetime: `millis` since 1970 as if it were UTC, `local` in ISO 8601 without
+    offset; `offset_minutes` and `precision` as in `Written`."""
+
+    millis: int
+    local: str
+    offset_minutes: int | None
+    precision: str = "second"
+
+    @property
+    def utc_millis(self) -> int:
+        """A time without an offset is taken as UTC."""
+        return self.millis - (self.offset_minutes or 0) * 60_000
+
+
+def read_wall(text: str, field_name: str) -> Wall:
+    """The same as `read_time`, several times as fast: each hour is worked out once. Raises Flaw `time-unreadable`."""
+    try:
+        begin, date = plain_hour(text[:_HOUR_LENGTH])
+        within = text[_HOUR_LENGTH:_PLAIN_LENGTH]
+        return Wall(begin + PAST_THE_HOUR[within], date + within, _offset_minutes(text[_PLAIN_LENGTH:]))
+    except (KeyError, ValueError):
+        written = read_time(text, field_name)
+    millis = (written.wall - _EPOCH) // _MILLISECOND
+    return Wall(millis, written.wall.isoformat(), written.offset_minutes, written.precision)
+
+
+@lru_cache(maxsize=65_536)
+def plain_hour(text: str) -> tuple[int, str]:
+    """`2025-01-30T23:`, or a space for the `T`: milliseconds since 1970 as if it were UTC, and the text with its `T`.
+    Raises ValueError for any other form, and for years in which no device lives."""
+    wall = _plain(f"{text}00:00").wall
+    return (wall - _EPOCH) // _MILLISECOND, f"{wall:%Y-%m-%dT%H:}"
 
 
 def utc_of(written: Written) -> datetime:
@@ -30,7 +74,7 @@ def read_time(text: str, field_name: str) -> Written:
     """Raises Flaw `time-unreadable` for anything that is not a date with a time of day."""
     try:
         return _plain(text)
-    except (ValueError, IndexError, OverflowError):
+    except (ValueError, OverflowError):
         pass  # an odd form, or no time at all: the pattern decides
     match = _TIME.fullmatch(text.strip()) if len(text) <= 64 else None
     try:
@@ -44,7 +88,9 @@ def read_time(text: str, field_name: str) -> Written:
 def _plain(text: str) -> Written:
     """`2025-01-30T23:49:55` with nothing, `Z` or a plain offset behind it: nearly all that is ever seen."""
     local = text[:_PLAIN_LENGTH]
-    if not (local[4] == local[7] == "-" and local[10] in "T " and local[13] == local[16] == ":"):
+    if len(local) < _PLAIN_LENGTH or not (
+        local[4] == local[7] == "-" and local[10] in "T " and local[13] == local[16] == ":"
+    ):
         raise ValueError("not the plain form")
     wall = datetime.fromisoformat(local)
     if not 1900 <= wall.year <= 2200:

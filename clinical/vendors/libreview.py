@@ -30,7 +30,7 @@ from clinical.records import (
 )
 from clinical.vendors.libreview_table import Export, open_export
 from clinical.vendors.libreview_time import FIELD, DeviceClock, changing_days
-from clinical.vendors.making import FIRST_MILLIS, Maker, Measured, Whose, glucose, quantity
+from clinical.vendors.making import FIRST_MILLIS, Maker, Measured, Whose, deeds, glucose, quantity
 from clinical.vendors.parsing import Flaw, Parsed, Unreadable
 from clinical.vendors.tables import Gathered, name_text, number, plain_text
 from clinical.vendors.wall_clock import STANDARD, WallClock
@@ -41,6 +41,8 @@ RULE: Final = "libreview-csv"
 _SENSOR_LIMITS: Final = {units.MG_DL: (40, 500), units.MMOL_L: (22, 278)}
 _STRIP_LIMITS: Final = {units.MG_DL: (20, 500), units.MMOL_L: (11, 278)}
 _SENSOR: Final = {"0": ("historic", "Historic Glucose"), "1": ("scan", "Scan Glucose")}
+# Looked up once: in Python 3.11 that takes as long as building a small struct.
+_INTERSTITIAL, _FINAL, _CSV = Analyte.INTERSTITIAL_GLUCOSE, Status.FINAL, Road.CSV
 _LONG_AGO: Final = "dated before 2000: the clock was not set, or the export is made up"
 
 
@@ -213,18 +215,18 @@ class _Reader:
         place, whose = self.export.places[column], self.maker.whose
         text = row.cells[place].strip() if place >= 0 else ""
         measured = self._measured.get((text, column)) or self.measured(text, column, name)
+        value = measured.value
         plain = remark is None and measured.remark is None and effective.how == "zone"
-        plain = plain and effective.millis >= FIRST_MILLIS
         return Glucose(
             patient=whose.patient,
             effective=effective,
-            status=Status.FINAL,
-            source=SourceId(road=Road.CSV, system=SYSTEM, value=self.identity(row, effective), version=whose.version),
-            original=Original(value=text, unit=measured.value.unit, code=row.kind, time=row.stamp),
+            status=_FINAL,
+            source=SourceId(road=_CSV, system=SYSTEM, value=self.identity(row, effective), version=whose.version),
+            original=Original(value=text, unit=value.unit, code=row.kind, time=row.stamp),
             device=row.device,
-            done=() if plain else self.done(effective, remark, measured.remark),
-            analyte=Analyte.INTERSTITIAL_GLUCOSE,
-            value=measured.value,
+            done=() if plain and effective.millis >= FIRST_MILLIS else self.done(effective, remark, measured.remark),
+            analyte=_INTERSTITIAL,
+            value=value,
             detection=measured.detection,
         )
 
@@ -237,12 +239,9 @@ class _Reader:
         return identity if serial else self.maker.whose.digest(row.device.model, identity)
 
     def done(self, effective: Instant, *remarks: str | None) -> tuple[Deed, ...]:
-        told = [remark for remark in remarks if remark]
-        if effective.how == "standard" and STANDARD not in told:
-            told.append(STANDARD)
-        if effective.millis < FIRST_MILLIS:
-            told.append(_LONG_AGO)
-        return tuple([Deed(rule=RULE, version=self.maker.rule_version, what=what) for what in told])
+        standard = STANDARD if effective.how == "standard" and STANDARD not in remarks else None
+        long_ago = _LONG_AGO if effective.millis < FIRST_MILLIS else None
+        return deeds(RULE, self.maker.rule_version, *remarks, standard, long_ago)
 
     def _records(self, one: "_One") -> Sequence[AnyRecord]:
         match one.kind:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -81,6 +82,12 @@ def moment(millis: int, offset_minutes: int | None = None) -> Instant:
     return Instant(millis=millis, how="device-utc", local=local, offset_minutes=offset_minutes, precision=precision)
 
 
+@lru_cache(maxsize=512)
+def deeds(rule: str, version: str, *remarks: str | None) -> tuple[Deed, ...]:
+    """What one rule did to a record, in words; records to which it did the same share the tuple."""
+    return tuple(Deed(rule=rule, version=version, what=remark) for remark in remarks if remark)
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """Fills in what every record of one format says."""
@@ -112,7 +119,7 @@ class Maker:
             ),
             "original": original,
             "device": device,
-            "done": tuple(Deed(rule=self.rule, version=self.rule_version, what=remark) for remark in remarks if remark),
+            "done": deeds(self.rule, self.rule_version, *remarks) if remarks else (),
         }
 
 

@@ -38,20 +38,16 @@ def csv_rows(text: str, delimiter: str | None = None) -> Iterator[Row]:
     """Rows that hold something, with the line where each begins. Raises Unreadable with the line, also
     for a field longer than the csv module bears (131 072 letters): an open quote swallows rows."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or delimiter_of(text), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            cut = "unexpected end" in str(error)
-            said = (
-                "the file ends inside a quoted field: it was cut, or a quote is stray" if cut else "this is no CSV row"
-            )
-            raise Unreadable(said, code="csv-cut" if cut else "csv-invalid", path=f"line {line}") from None
-        if any(map(str.strip, cells)):
-            yield line, cells
+    line = 1
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        cut = "unexpected end" in str(error)
+        said = "the file ends inside a quoted field: it was cut, or a quote is stray" if cut else "this is no CSV row"
+        raise Unreadable(said, code="csv-cut" if cut else "csv-invalid", path=f"line {line}") from None
 
 
 def xlsx_rows(body: bytes, sheet: str | None = None) -> Iterator[Row]:

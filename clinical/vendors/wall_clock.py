@@ -10,8 +10,16 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from clinical.records import Instant
-from clinical.time import Written, ignores_summer_time, instant_in_zone, instant_without_summer_time, passes
+from clinical.time import (
+    Written,
+    ignores_summer_time,
+    instant_in_zone,
+    instant_without_summer_time,
+    passes,
+    wall_of_epoch,
+)
 from clinical.time import second_by_order as by_order
+from clinical.vendors.iso_time import PAST_THE_HOUR, plain_hour
 from clinical.vendors.parsing import Flaw
 
 EARLIER, LATER = "earlier", "later"
@@ -19,7 +27,8 @@ TWICE: Final = "occurs twice on that day (clocks went back), nothing tells which
 STANDARD: Final = "clock is not put forward in summer: it showed a time that does not occur"
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 _FIRST_DAY: Final = _EPOCH.toordinal()
-_HOUR: Final = timedelta(hours=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_HOUR_LENGTH, _STAMP_LENGTH = len("2025-01-30T23:"), len("2025-01-30T23:49:55")
 
 
 class WallClock:
@@ -41,6 +50,7 @@ class WallClock:
     ) -> None:
         self._zone, self._if_twice = zone, if_twice
         self._offsets: dict[int, int | None] = {}
+        self._days: dict[int, int | None] = {}
         self._second: dict[int, bool] = {}
         self.summer_time = True
         doubtful = [place for place, wall in enumerate(walls) if self._offset(wall) is None]
@@ -49,6 +59,7 @@ class WallClock:
         if not summer_time:
             self.summer_time = False
             self._offsets.clear()  # these were the zone's
+            self._days.clear()
         if doubtful and in_order and summer_time:
             happened = doubtful[::-1] if newest_first else doubtful
             told = by_order([walls[place] for place in happened], zone)
@@ -103,10 +114,53 @@ class WallClock:
             return found
 
     def _look_up(self, hour: datetime) -> int | None:
-        begin, end = passes(hour, self._zone), passes(hour + _HOUR, self._zone)
-        offset = hour - begin.first
-        if not begin.certain or end.first - begin.first != _HOUR or offset.seconds % 60:
+        """A day that ends at the offset at which it began has it in all its hours."""
+        day = hour.toordinal()
+        if day not in self._days:
+            midnight = datetime.fromordinal(day)
+            self._days[day] = self._unchanged(midnight, midnight + _DAY)
+        offset = self._days[day]
+        return offset if offset is not None else self._unchanged(hour, hour + _HOUR)
+
+    def _unchanged(self, start: datetime, stop: datetime) -> int | None:
+        begin, end = passes(start, self._zone), passes(stop, self._zone)
+        offset = start - begin.first
+        if not begin.certain or end.first - begin.first != stop - start or offset.seconds % 60:
             return None
         if not self.summer_time:
-            return instant_without_summer_time(Written(hour, None), self._zone).offset_minutes
+            return instant_without_summer_time(Written(start, None), self._zone).offset_minutes
         return offset // timedelta(minutes=1)
+
+
+class HourClock:
+    """Wall clocks of a zone as texts, `2025-01-30T23:49:55`, each hour worked out once."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone.key
+        self._clock = WallClock(zone, ())
+        self._hours: dict[str, tuple[int, str, int] | None] = {}
+
+    def instant(self, stamp: str) -> Instant | None:
+        """When it was; None for any other form, and in an hour in which the zone's clocks change."""
+        if len(stamp) != _STAMP_LENGTH:
+            return None
+        begins, within = stamp[:_HOUR_LENGTH], stamp[_HOUR_LENGTH:]
+        try:
+            hour = self._hours[begins]
+        except KeyError:
+            hour = self._hours[begins] = self._hour(begins)
+        past = PAST_THE_HOUR.get(within)
+        if hour is None or past is None:
+            return None
+        millis, local, offset = hour
+        return Instant(millis=millis + past, how="zone", local=local + within, offset_minutes=offset, zone=self._zone)
+
+    def _hour(self, begins: str) -> tuple[int, str, int] | None:
+        try:
+            millis, local = plain_hour(begins)
+        except ValueError:
+            return None
+        instant = self._clock.plain(wall_of_epoch(millis))
+        if instant is None or instant.offset_minutes is None:
+            return None
+        return instant.millis, local, instant.offset_minutes

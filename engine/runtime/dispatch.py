@@ -38,7 +38,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PREFETCH = 10  # tickets
-_REFILL = 200
 
 
 class Dispatch:
@@ -257,17 +256,17 @@ class Dispatch:
         self._finished_meanwhile[lane].add(waiting.id)
         key = self._road.done(waiting)
         if key is not None:
-            self._outcomes.spawn(self._refill(lane, key))
+            self._outcomes.spawn(self._refill(lane, key, self._road.room_after(waiting)))
 
-    async def _refill(self, lane: Lane, order_key: str) -> None:
+    async def _refill(self, lane: Lane, order_key: str, most: int) -> None:
         """More of this lane than fitted here: the journal has it."""
         key: str | None = order_key
         while key is not None:
             ask = self._tools.journal.queries.lane
-            more = await self._asked(ask, self._channel, self._plan.name, key, _REFILL, lane)
+            more = await self._asked(ask, self._channel, self._plan.name, key, most, lane)
             waits = [Waiting(item, lambda: None) for item in more]
             rest_until = self._not_before(more[0]) if more else None
-            key = self._road.refill(lane, key, waits, rest_until, more_to_come=len(more) == _REFILL)
+            key = self._road.refill(lane, key, waits, rest_until, more_to_come=len(more) == most)
         self._changed.set()
 
     async def _commit(self, outcomes: Sequence[DeliveryOutcome]) -> None:

@@ -33,14 +33,17 @@ class _Lane:
     overflowed: bool = False
     """There is more of it in the journal than here."""
     refilling: bool = False
+    size: int = 0
+    """Bytes of the bodies in the queue."""
 
 
 class Lanes:
-    """`lane_limit`: how much of one lane is kept here; the rest stays in the journal and is fetched when it is due."""
+    """`lane_limit` deliveries and `lane_bytes` of bodies, and always one, are kept here of one lane; the rest stays in
+    the journal and is fetched when it is due. So a patient with a thousand large messages costs no more memory."""
 
-    def __init__(self, *, in_order: bool, lane_limit: int = 200) -> None:
+    def __init__(self, *, in_order: bool, lane_limit: int = 200, lane_bytes: int = 8_000_000) -> None:
         self._in_order = in_order
-        self._limit = lane_limit
+        self._limit, self._most_bytes = lane_limit, lane_bytes
         self._lanes: dict[str, _Lane] = {}
         self._ready: OrderedDict[str, None] = OrderedDict()
         self._blocked: set[str] = set()
@@ -68,11 +71,12 @@ class Lanes:
         if lane is None:
             lane = self._lanes[key] = _Lane()
             self._wake_later(key, rest_until)
-        elif lane.overflowed or lane.refilling or len(lane.queue) >= self._limit:
+        elif lane.overflowed or lane.refilling or len(lane.queue) >= self._limit or lane.size >= self._most_bytes:
             lane.overflowed = True
             waiting.settled()
             return
         lane.queue.append(waiting)
+        lane.size += _size(waiting)
         self._known.add(waiting.id)
 
     def take(self, most: int, now: float, held: Callable[[str], bool] = lambda _: False) -> list[Waiting]:
@@ -104,12 +108,17 @@ class Lanes:
         key = self.key_of(waiting.pending)
         lane = self._lanes[key]
         lane.queue.popleft()
+        lane.size -= _size(waiting)
         self._known.discard(waiting.id)
         waiting.settled()
         if lane.queue:
             self._ready[key] = None
             return None
         return self._ask_for_more(key)
+
+    def room_after(self, waiting: Waiting) -> int:
+        """How many deliveries to fetch for a lane that ended with this one, as far as the next ones are as large."""
+        return max(1, min(self._limit, self._most_bytes // max(1, _size(waiting))))
 
     def refill(
         self, order_key: str, more: Sequence[Waiting], rest_until: float | None, *, more_to_come: bool
@@ -123,6 +132,7 @@ class Lanes:
         lane.refilling = False
         lane.overflowed = lane.overflowed or more_to_come
         lane.queue.extend(more)
+        lane.size += sum(map(_size, more))
         self._known.update(waiting.id for waiting in more)
         if lane.queue:
             self._wake_later(key, rest_until)
@@ -159,3 +169,7 @@ class Lanes:
         while self._resting and self._resting[0][0] <= now:
             _, _, key = heapq.heappop(self._resting)
             self._ready[key] = None
+
+
+def _size(waiting: Waiting) -> int:
+    return len(waiting.pending.delivery.body)

@@ -59,6 +59,10 @@ class Road:
             self._begun.setdefault(f"k{order_key}", lane)
         return self._lanes[lane].refill(order_key, more, rest_until, more_to_come=more_to_come)
 
+    def room_after(self, waiting: Waiting) -> int:
+        """As `Lanes.room_after`."""
+        return self._of(waiting).room_after(waiting)
+
     def rest(self, waiting: Waiting, until: float) -> None:
         """As `Lanes.rest`: its key waits with it, in both lanes."""
         self._of(waiting).rest(waiting, until)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -400,3 +401,11 @@ def test_half_hour_changes_of_the_clock_are_told_apart_too() -> None:
     assert values(parsed) == ["100", "110", "120", "130"]
     assert [record.effective.offset_minutes for record in parsed.records] == [660, 660, 630, 630]
     assert [record.effective.fold for record in parsed.records] == [False, False, True, False]
+
+
+def test_clocks_that_go_back_by_half_an_hour_are_told_apart_by_order() -> None:
+    zone, first = ZoneInfo("Australia/Lord_Howe"), datetime(2026, 4, 4, 14, 0, tzinfo=UTC)
+    moments = [first + timedelta(minutes=5 * number) for number in range(20)]
+    walls = [moment.astimezone(zone).replace(tzinfo=None).isoformat() for moment in moments]
+    parsed = read_clarity(a_file([an_egv(wall, "101", "", "") for wall in walls]), PATIENT, zone)
+    assert [record.effective.millis for record in parsed.records] == [int(at.timestamp() * 1000) for at in moments]

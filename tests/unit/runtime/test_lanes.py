@@ -42,12 +42,13 @@ class World:
         self.finished.append(waiting.id)
         key = self.lanes.done(waiting)
         while key is not None:
-            lane = [item for _, item in sorted(self.stored.items()) if item.delivery.order_key == key][:LIMIT]
+            most = self.lanes.room_after(waiting)
+            lane = [item for _, item in sorted(self.stored.items()) if item.delivery.order_key == key][:most]
             if meanwhile is not None:  # a newer one arrives while the journal is being asked
                 self.add(meanwhile)
                 meanwhile = None
             more = [Waiting(item, lambda: None) for item in lane]
-            key = self.lanes.refill(key, more, None, more_to_come=len(lane) == LIMIT)
+            key = self.lanes.refill(key, more, None, more_to_come=len(lane) == most)
 
     def assert_order_kept(self) -> None:
         for key in ("A", "B"):
@@ -142,3 +143,30 @@ def test_without_order_the_key_does_not_matter() -> None:
     for _ in range(3):
         lanes.add(Waiting(PendingDelivery(a_delivery(order_key="A")), lambda: None))
     assert len(lanes.take(5, 0.0)) == 3
+
+
+def test_large_messages_of_one_patient_stay_in_the_journal_but_for_a_few() -> None:
+    settled: list[str] = []
+    lanes = Lanes(in_order=True, lane_bytes=2_000)
+    large = [PendingDelivery(a_delivery(order_key="A", id_=f"{n}", body=b"x" * 900)) for n in range(9)]
+    for pending in large:
+        lanes.add(Waiting(pending, lambda at=pending.delivery.id: settled.append(at)))  # type: ignore[misc]
+    assert (len(lanes), settled) == (3, ["3", "4", "5", "6", "7", "8"])
+    key = None
+    for _ in range(3):
+        (waiting,) = lanes.take(5, 0.0)
+        key = lanes.done(waiting)
+    assert key == "A"
+    assert lanes.room_after(waiting) == 2
+    assert (
+        lanes.refill("A", [Waiting(pending, lambda: None) for pending in large[3:5]], None, more_to_come=True) is None
+    )
+    lanes.add(Waiting(PendingDelivery(a_delivery(order_key="A", id_="9")), lambda: settled.append("9")))
+    assert (len(lanes), settled[-1]) == (2, "9")
+
+
+def test_a_message_larger_than_all_that_is_kept_goes_alone() -> None:
+    lanes = Lanes(in_order=True, lane_bytes=100)
+    lanes.add(Waiting(PendingDelivery(a_delivery(order_key="A", body=b"x" * 5_000)), lambda: None))
+    (waiting,) = lanes.take(5, 0.0)
+    assert lanes.room_after(waiting) == 1

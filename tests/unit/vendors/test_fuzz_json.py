@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clinical.vendors.carelink import read_carelink
+from clinical.vendors.dexcom import open_egvs, read_egvs
 from clinical.vendors.dexcom_events import read_dexcom_events
 from clinical.vendors.dexcom_share import read_share
 from clinical.vendors.eversense import read_eversense
@@ -19,11 +20,12 @@ from clinical.vendors.nightscout import read_nightscout
 from clinical.vendors.novopen import read_novopen
 from clinical.vendors.open_mhealth import read_open_mhealth
 from clinical.vendors.tidepool import read_tidepool
+from tests.unit.dexcom.test_egvs import an_egv
 from tests.unit.vendors import test_carelink as carelink
 from tests.unit.vendors import test_eversense as eversense
 from tests.unit.vendors import test_librelinkup as librelinkup
 from tests.unit.vendors import test_novopen as novopen
-from tests.unit.vendors.mutations import WHOSE, Parse, as_json, mutated, survives, torn
+from tests.unit.vendors.mutations import PATIENT, WHOSE, Parse, as_json, mutated, survives, torn
 from tests.unit.vendors.test_dexcom_rest import EVENTS, a_share
 from tests.unit.vendors.test_fitbit import DUBLIN, GOOGLE, intraday
 from tests.unit.vendors.test_health_auto_export import METRICS, an_export
@@ -63,6 +65,15 @@ CASES: Mapping[str, tuple[Any, Parse]] = {
     "fitbit": (
         {**intraday("heart", 64, 65), "activities-steps": [{"dateTime": "2026-10-25", "value": "9"}]},
         lambda body: read_fitbit(body, DUBLIN),
+    ),
+    "dexcom_egvs": (
+        {
+            "recordType": "egv",
+            "recordVersion": "3.0",
+            "userId": "u",
+            "records": [an_egv(0), an_egv(1, unit="mmol/L", value=5.6)],
+        },
+        lambda body: read_egvs(open_egvs(body), PATIENT),
     ),
     "dexcom_events": (EVENTS, lambda body: read_dexcom_events(body, WHOSE)),
     "dexcom_share": ([a_share(), a_share(Trend=4)], lambda body: read_share(body, WHOSE)),

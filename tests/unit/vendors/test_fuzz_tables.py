@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clinical.vendors.carelink_csv import read_carelink_csv
+from clinical.vendors.clarity import read_clarity
 from clinical.vendors.eversense import read_eversense
 from clinical.vendors.glooko import read_glooko
 from clinical.vendors.libreview import read_libreview
 from clinical.vendors.making import Whose
 from clinical.vendors.tconnect_csv import read_tconnect
+from tests.unit.dexcom.clarity_files import a_file, an_egv
 from tests.unit.vendors import test_carelink_csv as carelink
 from tests.unit.vendors import test_eversense as eversense
 from tests.unit.vendors import test_glooko as glooko
@@ -36,6 +38,10 @@ CASES: Mapping[str, tuple[bytes, Parse]] = {
     "tconnect": (tconnect.an_export(), lambda body: read_tconnect(body, DUBLIN)),
     "eversense": (eversense.EXAMPLE, lambda body: read_eversense(body, DUBLIN)),
     "glooko": (glooko.EXAMPLE, lambda body: read_glooko(body, DUBLIN)),
+    "clarity": (
+        a_file([an_egv(f"2025-10-26T03:{5 * n:02d}:00", "101", str(4240874 + 300 * n), "8ABCDE") for n in range(4)]),
+        lambda body: read_clarity(body, PATIENT, ZoneInfo("Europe/Dublin")),
+    ),
     "carelink paradigm": (carelink.PARADIGM, lambda body: read_carelink_csv(body, DUBLIN)),
 }
 CELLS = st.sampled_from(
@@ -47,6 +53,13 @@ def delimiter_of(body: bytes) -> str:
     return max(",;\t", key=body.decode().count)
 
 
+def _swapped(cells: list[str], one: int, other: int) -> list[str]:
+    """Two columns in each other's place, their headers too."""
+    if max(one, other) < len(cells):
+        cells[one], cells[other] = cells[other], cells[one]
+    return cells
+
+
 @st.composite
 def mutated(draw: st.DrawFn, body: bytes) -> bytes:
     """The file with up to four cells, columns or rows changed, dropped, doubled or moved."""
@@ -55,7 +68,7 @@ def mutated(draw: st.DrawFn, body: bytes) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         row = draw(st.integers(0, len(rows) - 1))
         place = draw(st.integers(0, max(len(rows[row]) - 1, 0)))
-        match draw(st.sampled_from(("cell", "drop", "row", "double", "column", "move", "cut"))):
+        match draw(st.sampled_from(("cell", "drop", "row", "double", "column", "move", "swap", "locale", "cut"))):
             case "cell":
                 rows[row][place : place + 1] = [draw(CELLS)]
             case "drop":
@@ -68,6 +81,11 @@ def mutated(draw: st.DrawFn, body: bytes) -> bytes:
                 rows = [[*cells[:place], *cells[place + 1 :]] for cells in rows]
             case "move":
                 rows = [[*cells[place:], *cells[:place]] for cells in rows]
+            case "swap":
+                other = draw(st.integers(0, 18))
+                rows = [_swapped(cells, place, other) for cells in rows]
+            case "locale":
+                rows = [[cell.replace(".", ",") for cell in cells] for cells in rows]
             case _:
                 rows = rows[: max(row, 1)]
     changed = "\r\n".join(draw(st.sampled_from((delimiter, ";", ","))).join(cells) for cells in rows)
