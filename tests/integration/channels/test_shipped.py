@@ -27,6 +27,7 @@ COUNTS = {
     "health-auto-export-in": 3,
     "health-connect-in": 3,
     "hypertension": 2,
+    "librelinkup-in": 4,
     "libreview-csv-in": 3,
     "mapped-csv-in": 3,
     "nightscout-in": 5,
