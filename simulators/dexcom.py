@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from simulators.series import HIGH, LOW, Point
 
-TOKEN_PATH, EGVS_PATH = "/v2/oauth2/token", "/v3/users/self/egvs"
+LOGIN_PATH, TOKEN_PATH, EGVS_PATH = "/v2/oauth2/login", "/v2/oauth2/token", "/v3/users/self/egvs"
 _LONGEST = timedelta(days=30)
 _WEAR = timedelta(days=10)
 _TRENDS = (
@@ -84,6 +85,9 @@ class DexcomCloud:
         self._accounts: dict[str, _Account] = {}
         self._access: dict[str, tuple[_Account, datetime]] = {}
         self._scripts: dict[str, deque[Scripted]] = defaultdict(deque)
+        self._codes: dict[str, tuple[_Account, str]] = {}
+        self.who_logs_in: str | None = None
+        """The account whose owner is at the browser; without one, whoever it is says no."""
         self.hanging = asyncio.Event()
         """Set when a request has begun to hang."""
         self._stopping = asyncio.Event()
@@ -145,6 +149,7 @@ class DexcomCloud:
         application = web.Application()
         application.router.add_post(TOKEN_PATH, self._handle)
         application.router.add_get(EGVS_PATH, self._handle)
+        application.router.add_get(LOGIN_PATH, self._login)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
@@ -185,10 +190,14 @@ class DexcomCloud:
         form = await request.post()
         if (form.get("client_id"), form.get("client_secret")) != self._client:
             return None, web.json_response({"error": "invalid_client"}, status=401)
-        if form.get("grant_type") != "refresh_token":
+        if form.get("grant_type") == "authorization_code":
+            account, redirect = self._codes.pop(str(form.get("code")), (None, ""))
+            account = account if form.get("redirect_uri") == redirect else None
+        elif form.get("grant_type") == "refresh_token":
+            token = form.get("refresh_token")
+            account = next((one for one in self._accounts.values() if one.refresh_token == token), None)
+        else:
             return None, web.json_response({"error": "unsupported_grant_type"}, status=400)
-        token = form.get("refresh_token")
-        account = next((one for one in self._accounts.values() if one.refresh_token == token), None)
         if account is None or account.revoked:
             return account, web.json_response({"error": "invalid_grant"}, status=400)
         refresh = self._rotate(account)
@@ -201,6 +210,21 @@ class DexcomCloud:
             "refresh_token": refresh,
         }
         return account, web.json_response(answer)
+
+    async def _login(self, request: web.Request) -> web.Response:
+        """The page on which people log in and agree, as quick as they can be."""
+        query = request.query
+        if (query.get("client_id"), query.get("response_type")) != (self._client[0], "code"):
+            return web.Response(status=400)
+        account = self._accounts.get(self.who_logs_in or "")
+        answer = {"error": "access_denied"}
+        if account is not None:
+            account.revoked = False
+            code = _token(account.name, "code", len(self._codes))
+            self._codes[code] = account, query["redirect_uri"]
+            answer = {"code": code}
+        there = f"{query['redirect_uri']}?{urlencode({**answer, 'state': query.get('state', '')})}"
+        return web.Response(status=302, headers={"Location": there})
 
     def _rotate(self, account: _Account) -> str:
         account.rotations += 1

@@ -23,7 +23,9 @@ class AccountSettings(sdk.Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="A label of yours; logs and cursors show it")
     patient: Patient
-    refresh_token: sdk.Secret = Field(description="From the consent; later ones are kept in the journal")
+    refresh_token: sdk.Secret | None = Field(
+        None, description="Of a consent got elsewhere; without it: `islet accounts connect`"
+    )
 
 
 class DexcomSettings(sdk.Settings):
