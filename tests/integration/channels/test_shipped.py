@@ -28,6 +28,7 @@ COUNTS = {
     "health-connect-in": 3,
     "hypertension": 2,
     "librelinkup-in": 4,
+    "inbox-in": 6,
     "libreview-csv-in": 3,
     "mapped-csv-in": 3,
     "nightscout-in": 5,

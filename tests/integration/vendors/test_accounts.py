@@ -1,4 +1,4 @@
-"""People connect their accounts and take them off: the code flow with browser, state and verifier, on running sources."""
+"""People connect their accounts and take them off: the code flow with browser, state and verifier; running sources."""
 
 from collections.abc import Mapping
 from typing import Any
