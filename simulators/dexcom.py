@@ -19,6 +19,7 @@ from aiohttp import web
 from simulators.series import HIGH, LOW, Point
 
 LOGIN_PATH, TOKEN_PATH, EGVS_PATH = "/v2/oauth2/login", "/v2/oauth2/token", "/v3/users/self/egvs"
+OTHERS = {"events": "event", "calibrations": "calibration", "alerts": "alert"}
 _LONGEST = timedelta(days=30)
 _WEAR = timedelta(days=10)
 _TRENDS = (
@@ -62,6 +63,8 @@ class _Account:
     generation: str
     upload_delay: timedelta
     refresh_token: str = field(repr=False)
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Events, calibrations and alerts: for each kind, records by their id."""
     rotations: int = 0
     revoked: bool = False
 
@@ -124,6 +127,10 @@ class DexcomCloud:
         """Uploaded just now, whenever they were taken; a reading of the same instant changes its value."""
         self._accounts[name].points.update({point.instant: point.mg_dl for point in points})
 
+    def put_record(self, name: str, kind: str, record: Mapping[str, Any]) -> None:
+        """Entered, changed or deleted just now; `kind` is `events`, `calibrations` or `alerts`."""
+        self._accounts[name].others.setdefault(kind, {})[record["recordId"]] = dict(record)
+
     def revoke(self, name: str) -> None:
         """The person withdraws consent: neither token works any more."""
         self._accounts[name].revoked = True
@@ -148,7 +155,7 @@ class DexcomCloud:
     async def start(self, port: int = 0) -> None:
         application = web.Application()
         application.router.add_post(TOKEN_PATH, self._handle)
-        application.router.add_get(EGVS_PATH, self._handle)
+        application.router.add_get("/v3/users/self/{kind:egvs|events|calibrations|alerts}", self._handle)
         application.router.add_get(LOGIN_PATH, self._login)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -243,9 +250,14 @@ class DexcomCloud:
             return account, web.json_response({"errors": ["startDate and endDate are needed, in UTC"]}, status=400)
         if not start < end <= start + _LONGEST:
             return account, web.json_response({"errors": ["the window must be 30 days at most"]}, status=400)
-        return account, web.json_response(self._answer(account, start, end))
+        kind = request.path.rpartition("/")[2]
+        return account, web.json_response(self._answer(account, start, end, kind))
 
-    def _answer(self, account: _Account, start: datetime, end: datetime) -> dict[str, Any]:
+    def _answer(self, account: _Account, start: datetime, end: datetime, kind: str) -> dict[str, Any]:
+        if kind in OTHERS:
+            known = account.others.get(kind, {}).values()
+            records = [one for one in known if start <= datetime.fromisoformat(one["systemTime"]) < end]
+            return {"recordType": OTHERS[kind], "recordVersion": "3.0", "userId": "u", "records": records}
         there = self._now() - account.upload_delay
         shown = sorted(instant for instant in account.points if start <= instant < end and instant <= there)
         return {

@@ -14,6 +14,8 @@ from engine import sdk
 
 T = TypeVar("T")
 
+_OF_THE_PERSON: Final = frozenset({"consent-ended", "not-connected", "secret-missing", "login-refused", "withdrawn"})
+
 
 class _Closing(Exception):
     """The source is being closed; what was under way is left."""
@@ -172,6 +174,12 @@ class PollingSource(Connecting, ABC):
         )
 
     def _hold(self, account: Account, error: sdk.EngineError) -> None:
+        """With it whatever else is asked for with its tokens, where it is these that are not good any more."""
+        same = [one for one in self._accounts if one.keeper is account.keeper and one is not account and not one.held]
+        for one in [account, *(same if error.code in _OF_THE_PERSON else ())]:
+            self._hold_one(one, error)
+
+    def _hold_one(self, account: Account, error: sdk.EngineError) -> None:
         account.held = error
         account.due = self._clock.monotonic() + self._polling.every
         self._log.error("account_held", account=account.name, code=error.code)

@@ -1,4 +1,4 @@
-"""Calls to Dexcom's API: consents, the token endpoint, and EGVs of a window."""
+"""Calls to Dexcom's API: consents, the token endpoint, and records of a window."""
 
 from collections.abc import Mapping
 
@@ -39,7 +39,7 @@ class Wire(Caller):
     def __init__(self, settings: DexcomSettings, clock: sdk.Clock, session: aiohttp.ClientSession) -> None:
         super().__init__(settings, clock, session, SERVICE, _ADVICE)
 
-    async def egvs(self, access_token: str, window: Window) -> bytes:
-        """The body of an answer 200. Raises as `get`."""
+    async def records(self, kind: str, access_token: str, window: Window) -> bytes:
+        """The body of an answer 200 of `/v3/users/self/KIND`. Raises as `get`."""
         headers = {"Authorization": f"Bearer {access_token}"}
-        return await self.get("/v3/users/self/egvs", headers, window.query())
+        return await self.get(f"/v3/users/self/{kind}", headers, window.query())

@@ -17,7 +17,7 @@ COUNTS = {
     "carelink-json-in": 3,
     "clarity-csv-in": 6,
     "dexcom-events-in": 3,
-    "dexcom-in": 6,
+    "dexcom-in": 8,
     "dexcom-share-in": 2,
     "eversense-in": 3,
     "fhir-out": 9,
