@@ -21,6 +21,7 @@ class Measure(StrEnum):
     WEIGHT = "weight"
     HEART_RATE = "heart-rate"
     STEPS = "steps"
+    KETONE = "ketone"
     SYSTOLIC = "systolic"
     DIASTOLIC = "diastolic"
     CARBOHYDRATE = "carbohydrate"
@@ -44,6 +45,7 @@ WRITTEN: Mapping[Measure, Written] = MappingProxyType(
         Measure.WEIGHT: Written("29463-7", "Body weight"),
         Measure.HEART_RATE: Written("8867-4", "Heart rate"),
         Measure.STEPS: Written("55423-8", "Number of steps in unspecified time Pedometer"),
+        Measure.KETONE: Written("66441-7", "Beta hydroxybutyrate [Moles/volume] in Blood by Test strip"),
         Measure.SYSTOLIC: Written("8480-6", "Systolic blood pressure"),
         Measure.DIASTOLIC: Written("8462-4", "Diastolic blood pressure"),
         Measure.CARBOHYDRATE: Written("9059-7", "Carbohydrate intake Estimated"),
@@ -99,6 +101,7 @@ UNIT: Mapping[Measure, str] = MappingProxyType(
         Measure.WEIGHT: units.KILOGRAM,
         Measure.HEART_RATE: units.PER_MINUTE,
         Measure.STEPS: units.COUNT,
+        Measure.KETONE: units.MMOL_L,
         Measure.SYSTOLIC: units.PRESSURE,
         Measure.DIASTOLIC: units.PRESSURE,
         Measure.CARBOHYDRATE: units.GRAM,
@@ -110,7 +113,9 @@ UNIT: Mapping[Measure, str] = MappingProxyType(
     }
 )
 
-VITAL_SIGNS = frozenset({Measure.WEIGHT, Measure.HEART_RATE, Measure.STEPS, Measure.SYSTOLIC, Measure.DIASTOLIC})
+VITAL_SIGNS = frozenset(
+    {Measure.WEIGHT, Measure.HEART_RATE, Measure.STEPS, Measure.KETONE, Measure.SYSTOLIC, Measure.DIASTOLIC}
+)
 INSULIN = frozenset({Measure.BOLUS_SETTING, Measure.BOLUS, Measure.EXTENDED_BOLUS, Measure.BASAL, Measure.BASAL_RATE})
 
 _ONE, _POUND_IN_KG = Decimal(1), Decimal("0.45359237")
@@ -125,6 +130,7 @@ _ALIASES: Mapping[str, Mapping[str, Decimal]] = {
         ("/min", "{beats}/min", "bpm", "beats/min", "1/min", "min-1", "mdc_dim_beat_per_min", "264864", "4::2720"), _ONE
     ),
     units.COUNT: dict.fromkeys(("{steps}", "steps", "{step}", "step", "1", "count", "{#}", "mdc_dim_step"), _ONE),
+    units.MMOL_L: dict.fromkeys(("mmol/l", "mdc_dim_milli_mole_per_l", "266866", "4::4722"), _ONE),
     units.PRESSURE: {
         **dict.fromkeys(("mm[hg]", "mmhg", "mm hg", "mdc_dim_mmhg", "266016", "4::3872"), _ONE),
         **dict.fromkeys(("kpa", "mdc_dim_kilo_pascal", "265987", "4::3843"), _KILOPASCAL_IN_MMHG),
@@ -142,6 +148,7 @@ _POSSIBLE: Mapping[Measure, tuple[int, int]] = {
     Measure.WEIGHT: (0, 700),
     Measure.HEART_RATE: (10, 350),
     Measure.STEPS: (0, 300_000),
+    Measure.KETONE: (0, 30),
     Measure.SYSTOLIC: (20, 400),
     Measure.DIASTOLIC: (10, 300),
     Measure.CARBOHYDRATE: (0, 2000),

@@ -41,6 +41,8 @@ class VitalKind(StrEnum):
     WEIGHT = "weight"
     HEART_RATE = "heart-rate"
     STEPS = "steps"
+    KETONE = "ketone"
+    """Beta-hydroxybutyrate in blood, by a test strip."""
 
 
 class Status(StrEnum):
@@ -222,7 +224,7 @@ class DeviceEvent(Entry, frozen=True, kw_only=True, tag="device-event", tag_fiel
 
 
 class VitalSign(Entry, frozen=True, kw_only=True, tag="vital-sign", tag_field="record"):
-    """Weight in `kg`, heart rate in `/min`, steps in `{steps}` counted over `duration_seconds`."""
+    """Weight in `kg`, heart rate in `/min`, steps in `{steps}` counted over `duration_seconds`, ketone in `mmol/L`."""
 
     kind: VitalKind
     value: Quantity

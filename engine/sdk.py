@@ -9,6 +9,7 @@ A transformer in full::
         return message.but(body=...)
 """
 
+from engine.contracts.consent import Consent
 from engine.contracts.plugins import (
     Arrival,
     BatchDestination,
@@ -64,6 +65,7 @@ __all__ = [
     "BatchDestination",
     "Clock",
     "ConfigError",
+    "Consent",
     "Cursors",
     "Deferred",
     "Delivery",

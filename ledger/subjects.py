@@ -68,6 +68,7 @@ TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
         "vital-sign/weight": Tolerance(60_000, 5),
         "vital-sign/heart-rate": Tolerance(1_000, 0),  # one a second from one device
         "vital-sign/steps": Tolerance(1_000, 0),
+        "vital-sign/ketone": Tolerance(60_000, 0),
         "blood-pressure": Tolerance(60_000, 0),
         "annotation": Tolerance(60_000, 0),
     }

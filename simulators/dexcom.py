@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from simulators.series import HIGH, LOW, Point
 
-TOKEN_PATH, EGVS_PATH = "/v2/oauth2/token", "/v3/users/self/egvs"
+LOGIN_PATH, TOKEN_PATH, EGVS_PATH = "/v2/oauth2/login", "/v2/oauth2/token", "/v3/users/self/egvs"
+OTHERS = {"events": "event", "calibrations": "calibration", "alerts": "alert"}
 _LONGEST = timedelta(days=30)
 _WEAR = timedelta(days=10)
 _TRENDS = (
@@ -61,6 +63,8 @@ class _Account:
     generation: str
     upload_delay: timedelta
     refresh_token: str = field(repr=False)
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Events, calibrations and alerts: for each kind, records by their id."""
     rotations: int = 0
     revoked: bool = False
 
@@ -84,6 +88,9 @@ class DexcomCloud:
         self._accounts: dict[str, _Account] = {}
         self._access: dict[str, tuple[_Account, datetime]] = {}
         self._scripts: dict[str, deque[Scripted]] = defaultdict(deque)
+        self._codes: dict[str, tuple[_Account, str]] = {}
+        self.who_logs_in: str | None = None
+        """The account whose owner is at the browser; without one, whoever it is says no."""
         self.hanging = asyncio.Event()
         """Set when a request has begun to hang."""
         self._stopping = asyncio.Event()
@@ -120,6 +127,10 @@ class DexcomCloud:
         """Uploaded just now, whenever they were taken; a reading of the same instant changes its value."""
         self._accounts[name].points.update({point.instant: point.mg_dl for point in points})
 
+    def put_record(self, name: str, kind: str, record: Mapping[str, Any]) -> None:
+        """Entered, changed or deleted just now; `kind` is `events`, `calibrations` or `alerts`."""
+        self._accounts[name].others.setdefault(kind, {})[record["recordId"]] = dict(record)
+
     def revoke(self, name: str) -> None:
         """The person withdraws consent: neither token works any more."""
         self._accounts[name].revoked = True
@@ -144,7 +155,8 @@ class DexcomCloud:
     async def start(self, port: int = 0) -> None:
         application = web.Application()
         application.router.add_post(TOKEN_PATH, self._handle)
-        application.router.add_get(EGVS_PATH, self._handle)
+        application.router.add_get("/v3/users/self/{kind:egvs|events|calibrations|alerts}", self._handle)
+        application.router.add_get(LOGIN_PATH, self._login)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
@@ -185,10 +197,14 @@ class DexcomCloud:
         form = await request.post()
         if (form.get("client_id"), form.get("client_secret")) != self._client:
             return None, web.json_response({"error": "invalid_client"}, status=401)
-        if form.get("grant_type") != "refresh_token":
+        if form.get("grant_type") == "authorization_code":
+            account, redirect = self._codes.pop(str(form.get("code")), (None, ""))
+            account = account if form.get("redirect_uri") == redirect else None
+        elif form.get("grant_type") == "refresh_token":
+            token = form.get("refresh_token")
+            account = next((one for one in self._accounts.values() if one.refresh_token == token), None)
+        else:
             return None, web.json_response({"error": "unsupported_grant_type"}, status=400)
-        token = form.get("refresh_token")
-        account = next((one for one in self._accounts.values() if one.refresh_token == token), None)
         if account is None or account.revoked:
             return account, web.json_response({"error": "invalid_grant"}, status=400)
         refresh = self._rotate(account)
@@ -201,6 +217,21 @@ class DexcomCloud:
             "refresh_token": refresh,
         }
         return account, web.json_response(answer)
+
+    async def _login(self, request: web.Request) -> web.Response:
+        """The page on which people log in and agree, as quick as they can be."""
+        query = request.query
+        if (query.get("client_id"), query.get("response_type")) != (self._client[0], "code"):
+            return web.Response(status=400)
+        account = self._accounts.get(self.who_logs_in or "")
+        answer = {"error": "access_denied"}
+        if account is not None:
+            account.revoked = False
+            code = _token(account.name, "code", len(self._codes))
+            self._codes[code] = account, query["redirect_uri"]
+            answer = {"code": code}
+        there = f"{query['redirect_uri']}?{urlencode({**answer, 'state': query.get('state', '')})}"
+        return web.Response(status=302, headers={"Location": there})
 
     def _rotate(self, account: _Account) -> str:
         account.rotations += 1
@@ -219,9 +250,14 @@ class DexcomCloud:
             return account, web.json_response({"errors": ["startDate and endDate are needed, in UTC"]}, status=400)
         if not start < end <= start + _LONGEST:
             return account, web.json_response({"errors": ["the window must be 30 days at most"]}, status=400)
-        return account, web.json_response(self._answer(account, start, end))
+        kind = request.path.rpartition("/")[2]
+        return account, web.json_response(self._answer(account, start, end, kind))
 
-    def _answer(self, account: _Account, start: datetime, end: datetime) -> dict[str, Any]:
+    def _answer(self, account: _Account, start: datetime, end: datetime, kind: str) -> dict[str, Any]:
+        if kind in OTHERS:
+            known = account.others.get(kind, {}).values()
+            records = [one for one in known if start <= datetime.fromisoformat(one["systemTime"]) < end]
+            return {"recordType": OTHERS[kind], "recordVersion": "3.0", "userId": "u", "records": records}
         there = self._now() - account.upload_delay
         shown = sorted(instant for instant in account.points if start <= instant < end and instant <= there)
         return {

@@ -1,8 +1,10 @@
 """Fitbit's Web API and the Google Health API on one port: OAuth2 with rotating refresh tokens, days, and pages."""
 
 import base64
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -21,6 +23,8 @@ class FitbitCloud(Cloud):
         self.rotations = 0
         self.revoked = False
         self._expired = 0
+        self._challenge = ""
+        self._redirect = ""
 
     @property
     def refresh_token(self) -> str:
@@ -30,6 +34,8 @@ class FitbitCloud(Cloud):
         self._expired = self.rotations
 
     async def answer(self, request: web.Request) -> web.Response:
+        if request.path == "/authorize":
+            return self._authorize(dict(request.query))
         if request.path in ("/oauth2/token", "/token"):
             return self._token(request, dict(await request.post()))
         number = request.headers.get("Authorization", "").removeprefix("Bearer access-")
@@ -46,11 +52,29 @@ class FitbitCloud(Cloud):
         in_form = (form.get("client_id"), form.get("client_secret")) == self.client
         if not in_form and request.headers.get("Authorization") != basic:
             return as_json({"error": "invalid_client"}, 401)
-        if form.get("refresh_token") != self.refresh_token or self.revoked:
+        good = form.get("refresh_token") == self.refresh_token and not self.revoked
+        if form.get("grant_type") == "authorization_code":
+            good = self._agreed(form)
+        if not good:
             return as_json({"error": "invalid_grant"}, 400)
         self.rotations += 1
         tokens = {"access_token": f"access-{self.rotations}", "refresh_token": self.refresh_token, "expires_in": 28800}
         return as_json(tokens)
+
+    def _authorize(self, query: dict[str, Any]) -> web.Response:
+        """The person agrees at once. A verifier must come with the code (RFC 7636)."""
+        if query.get("client_id") != self.client[0] or query.get("code_challenge_method") != "S256":
+            return as_json({"error": "invalid_request"}, 400)
+        self._challenge, self._redirect, self.revoked = query["code_challenge"], query["redirect_uri"], False
+        answer = urlencode({"code": f"code-{self.rotations}", "state": query["state"]})
+        there = f"{self._redirect}?{answer}"
+        return web.Response(status=302, headers={"Location": there})
+
+    def _agreed(self, form: dict[str, Any]) -> bool:
+        digest = hashlib.sha256(str(form.get("code_verifier")).encode()).digest()
+        proved = base64.urlsafe_b64encode(digest).decode().rstrip("=") == self._challenge
+        self._challenge = "" if proved else self._challenge
+        return proved and (form.get("code"), form.get("redirect_uri")) == (f"code-{self.rotations}", self._redirect)
 
     def _day(self, day: str) -> web.Response:
         shown = sorted(at for at in self.rates if at.date().isoformat() == day and at <= self.now())

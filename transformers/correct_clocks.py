@@ -13,7 +13,7 @@ from transformers.record_bodies import order_of, read_records
 CLOCK_PAIRS = "clock_pairs"
 """Meta in which a source or a vendor's step leaves what the device's clock showed and the true time of that moment."""
 
-_BY_THE_DEVICE = frozenset({"zone", "standard", "device-utc"})
+_BY_THE_DEVICE = frozenset({"zone", "standard", "message-offset", "device-utc"})
 
 
 class CorrectClocksSettings(sdk.Settings):

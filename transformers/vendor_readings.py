@@ -8,6 +8,7 @@ from clinical.events import unmapped
 from clinical.records import PatientRef, encode, order_key
 from clinical.vendors.parsing import Parsed, Unreadable
 from engine import sdk
+from transformers.correct_clocks import pairs_meta
 
 PATIENT_SYSTEM, PATIENT_VALUE, FETCHED_AT = "patient_system", "patient_value", "fetched_at"
 
@@ -35,14 +36,14 @@ def refuse(unreadable: Unreadable) -> NoReturn:
 def outputs(message: sdk.Message, parsed: Parsed, patient: PatientRef) -> Sequence[sdk.StepOutput] | sdk.Drop:
     """One `records` message, and one aside in the message's own shape for each part that could not be read.
 
-    Events that no table knows are counted in the tally as `unmapped`.
+    Events that no table knows are counted in the tally as `unmapped`. Pairs of times go along for `correct_clocks`.
     """
     if not parsed.records and not parsed.problems:
         return sdk.Drop("no readings")
     given: list[sdk.StepOutput] = []
     if parsed.records:
         body, strange = encode(parsed.records), unmapped(parsed.records)
-        meta = {"tally": f"unmapped={strange}"} if strange else {}
+        meta = {**({"tally": f"unmapped={strange}"} if strange else {}), **pairs_meta(parsed.clock)}
         given.append(message.but(body=body, shape=sdk.Shape.RECORDS, order_key=order_key(patient), meta=meta))
     for problem in parsed.problems:
         error = sdk.InvalidMessage(problem.text, code=problem.code, path=problem.path)

@@ -35,6 +35,7 @@ from clinical.records import (
 
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _VITAL_PROFILES = {VitalKind.WEIGHT: _PROFILE + "bodyweight", VitalKind.HEART_RATE: _PROFILE + "heartrate"}
+_CATEGORIES = {VitalKind.STEPS: "activity", VitalKind.KETONE: "laboratory"}
 _A_DAY_SECONDS = 86_400
 DEVICE_EVENT, INSULIN_TOTAL = "device-event", "insulin-total"
 TOTALS = ("total", "basal", "bolus")
@@ -48,7 +49,7 @@ def carbohydrate(record: Carbohydrate, form: Form, recorded: datetime | None = N
 
 
 def vital_sign(record: VitalSign, form: Form, recorded: datetime | None = None) -> dict[str, Any]:
-    """Weight, heart rate or steps. Steps that a day's count holds have the code for that."""
+    """Weight, heart rate, steps or ketone. Steps that a day's count holds have the code for that."""
     written = WRITTEN[Measure(record.kind.value)]
     if record.kind is VitalKind.STEPS and record.duration_seconds == _A_DAY_SECONDS:
         written = STEPS_OF_A_DAY
@@ -60,7 +61,7 @@ def vital_sign(record: VitalSign, form: Form, recorded: datetime | None = None) 
         profile=_VITAL_PROFILES.get(record.kind),
         seconds=record.duration_seconds,
     )
-    observation["category"] = category("activity" if record.kind is VitalKind.STEPS else "vital-signs")
+    observation["category"] = category(_CATEGORIES.get(record.kind, "vital-signs"))
     observation["valueQuantity"] = quantity(record.value, "value")
     return observation
 

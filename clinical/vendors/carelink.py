@@ -89,7 +89,7 @@ class _Document:
         self._read_sgs()
         self._read_markers()
         self._read_notifications()
-        return Parsed(in_order(self._records), self._problems, self._skipped)
+        return Parsed(in_order(self._records), self._problems, self._skipped, self._clock.pairs(self._document))
 
     def _glucose_unit(self) -> str | None:
         """`bgUnits` says what the app shows; sensor values came in mg/dL whatever it said. No value of one unit is a

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from clinical.drift import Pair
 from clinical.records import Instant
 from clinical.time import Written, instant_at_offset, moment
 from clinical.vendors.parsing import Flaw, Unreadable
@@ -67,6 +68,16 @@ class PumpClock:
             return Clocked(None, self._offset or 0, self._zone is not None)
         assert self._zone is not None
         return Clocked(WallClock(self._zone, walls), 0, False)
+
+    def pairs(self, document: Mapping[str, Any]) -> Sequence[Pair]:
+        """What the pump's clock showed, and when that was. It was read between the pump's last word to the server and
+        the answer: what lies between is right, and what lies outside is wrong by its distance to the nearer end."""
+        device, offset = self._device(document), self._offset
+        first = _millis(document, "lastMedicalDeviceDataUpdateServerTime")
+        last = _millis(document, "currentServerTime") or first
+        if device is None or offset is None or first is None or last is None or last < first:
+            return ()
+        return (Pair(device, min(max(device - offset * 60_000, first), last)),)
 
     def _observed(self, document: Mapping[str, Any]) -> int | None:
         """Minutes by which the pump's clock was east of UTC when the server got it, to the quarter of an hour."""

@@ -5,15 +5,18 @@ The ticket with its token, names and birth dates are not read. `isHigh` and `isL
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
 from clinical import units
+from clinical.drift import Pair
 from clinical.records import Analyte, AnyRecord, Device, DeviceEvent, Glucose, Instant, Original, Road
 from clinical.trends import LIBRE_LINK_UP
 from clinical.vendors.json_fields import Fields, in_order, read_document, write_document
-from clinical.vendors.making import Maker, Whose, glucose, moment
+from clinical.vendors.making import Maker, Whose, glucose, moment, utc_millis
 from clinical.vendors.parsing import Flaw, Parsed, Problem, Unreadable
 
 SYSTEM: Final = "librelinkup"
@@ -24,6 +27,8 @@ _MMOL, _MG = 0, 1
 _LOW, _HIGH = 40, 500
 _NEAR: Final = Decimal("1.5")
 _MOST_WARM_UP_MINUTES: Final = 1440
+_QUARTER_MILLIS, _MOST_DRIFT_MILLIS = 900_000, 300_000
+_MOST_PAIRS: Final = 12
 
 
 def read_librelinkup(body: bytes, whose: Whose, *, patient_id: str | None = None) -> Parsed:
@@ -47,7 +52,7 @@ def read_librelinkup(body: bytes, whose: Whose, *, patient_id: str | None = None
         reader.latest(f"data[{place}]", connection)
     else:
         reader.each("data", data)
-    return Parsed(in_order(reader.records), reader.problems, reader.skipped)
+    return Parsed(in_order(reader.records), reader.problems, reader.skipped, reader.clock())
 
 
 def _data(document: Any) -> Any:
@@ -82,6 +87,7 @@ class _Reader:
         self._maker = maker
         self._sensors: dict[str, int] = {}
         self._seen: set[int] = set()
+        self._pairs: list[Pair] = []
         self.records: list[AnyRecord] = []
         self.problems: list[Problem] = []
         self.skipped = 0
@@ -110,6 +116,10 @@ class _Reader:
             entry = self._maker.entry(f"{serial}|warm-up", begin, Original(value=str(minutes)), device=device)
             end = moment(begin.millis + int(minutes) * 60_000)
             self.records.append(DeviceEvent(**entry, event="warm-up", until=end))
+
+    def clock(self) -> Sequence[Pair]:
+        """A dozen pairs at most, over the whole time that the answer tells of."""
+        return self._pairs[:: -(-len(self._pairs) // _MOST_PAIRS) or 1]
 
     def latest(self, path: str, connection: Any) -> None:
         """The one with an arrow; `glucoseItem` is the same again, and may have another arrow."""
@@ -176,14 +186,21 @@ class _Reader:
         return max(begun)[1] if begun else None
 
     def _instant(self, item: Fields) -> Instant:
+        """The factory clock's; what the phone's clock lacks beside it is kept."""
         utc = _stamp(item, "FactoryTimestamp")
         if utc is None:
             raise item.flaw("FactoryTimestamp", "time-missing", "is missing: the other time has no offset")
-        local = _stamp(item, "Timestamp")
-        minutes = round((local - utc).total_seconds() / 60) if local else None
-        millis = int(utc.replace(tzinfo=UTC).timestamp() * 1000)
-        near = minutes is not None and minutes % 15 == 0
-        return self._maker.whose.at_millis(millis, "FactoryTimestamp", minutes if near else None)
+        shown = _stamp(item, "Timestamp")
+        millis = utc_millis(utc)
+        if shown is None:
+            return self._maker.whose.at_millis(millis, "FactoryTimestamp")
+        quarters = round((utc_millis(shown) - millis) / _QUARTER_MILLIS)
+        lacks = millis - (utc_millis(shown) - quarters * _QUARTER_MILLIS)
+        if abs(lacks) > _MOST_DRIFT_MILLIS:
+            return self._maker.whose.at_millis(millis, "FactoryTimestamp")
+        self._pairs.append(Pair(utc_millis(shown), millis))
+        instant = self._maker.whose.at_millis(millis, "FactoryTimestamp", quarters * 15)
+        return msgspec.structs.replace(instant, local=shown.isoformat(), drift_millis=lacks) if lacks else instant
 
 
 def _stamp(item: Fields, name: str) -> datetime | None:

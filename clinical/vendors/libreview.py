@@ -27,6 +27,8 @@ from clinical.records import (
     Road,
     SourceId,
     Status,
+    VitalKind,
+    VitalSign,
 )
 from clinical.vendors.libreview_table import Export, open_export
 from clinical.vendors.libreview_time import FIELD, DeviceClock, changing_days
@@ -43,6 +45,8 @@ _STRIP_LIMITS: Final = {units.MG_DL: (20, 500), units.MMOL_L: (11, 278)}
 _SENSOR: Final = {"0": ("historic", "Historic Glucose"), "1": ("scan", "Scan Glucose")}
 # Looked up once: in Python 3.11 that takes as long as building a small struct.
 _INTERSTITIAL, _FINAL, _CSV = Analyte.INTERSTITIAL_GLUCOSE, Status.FINAL, Road.CSV
+_MOST_KETONE_STEPS: Final = 80
+_KETONE_END: Final = "8.0 mmol/L is where the meter's range ends: it, or more"
 _LONG_AGO: Final = "dated before 2000: the clock was not set, or the export is made up"
 
 
@@ -248,7 +252,7 @@ class _Reader:
             case "2":
                 return (one.strip(),)
             case "3":
-                return (one.note("other", f"ketone {_short(number(one.cell('ketone'), 'Ketone'))} mmol/L"),)
+                return (one.ketone(),)
             case "4":
                 return one.insulin()
             case "5":
@@ -307,6 +311,12 @@ class _One:
             value=measured.value,
             detection=measured.detection,
         )
+
+    def ketone(self) -> VitalSign:
+        text = self.cell("ketone")
+        value = quantity(number(text, "Ketone"), units.MMOL_L, "Ketone", 30)
+        remark = _KETONE_END if value.steps >= _MOST_KETONE_STEPS else None
+        return VitalSign(**self._entry(text, units.MMOL_L, remark), kind=VitalKind.KETONE, value=value)
 
     def insulin(self) -> list[AnyRecord]:
         made: list[AnyRecord] = []

@@ -50,6 +50,7 @@ _VITALS: Final[Mapping[VitalKind, tuple[str, int, Mapping[str, Decimal]]]] = {
         {"kg": Decimal(1), "g": Decimal("0.001"), "lb": Decimal("0.45359237"), "lbs": Decimal("0.45359237")},
     ),
     VitalKind.HEART_RATE: (units.PER_MINUTE, 400, {"": Decimal(1), "bpm": Decimal(1), "/min": Decimal(1)}),
+    VitalKind.KETONE: (units.MMOL_L, 30, {"mmol/l": Decimal(1), "mmol/L": Decimal(1)}),
     VitalKind.STEPS: (units.COUNT, 200_000, {"": Decimal(1), "steps": Decimal(1), "count": Decimal(1)}),
 }
 _DURATIONS: Final = {

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from clinical.drift import Pair
 from clinical.records import Record
 
 
@@ -27,12 +28,14 @@ class Problem:
 class Parsed:
     """Records in the order of their effective time, problems in the order of the body.
 
-    `skipped` counts rows that are no readings (settings, other events).
+    `skipped` counts rows that are no readings (settings, other events). `clock`: what the device's clock showed and
+    the true time of that moment, where the body tells both.
     """
 
     records: Sequence[Record] = field(repr=False)
     problems: Sequence[Problem] = ()
     skipped: int = 0
+    clock: Sequence[Pair] = ()
 
 
 class Unreadable(ValueError):

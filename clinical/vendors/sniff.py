@@ -4,14 +4,18 @@ Every format has marks; all of one of its sets must be there. What has none whol
 nearest. Nothing of the content is kept or told but the names of formats.
 """
 
+import base64
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from clinical.vendors.json_fields import read_document
 from clinical.vendors.parsing import Unreadable
+from clinical.vendors.sheets import as_csv, xlsx_rows
 
 _DEEP, _WIDE = 4, 5
 _HEAD = 65_536
@@ -129,13 +133,22 @@ def sniff(body: bytes) -> Found:
         return Found("HL7 v2", "oru_to_records")
     if head[:1] == b"<":
         return _xml(body[:_HEAD])
+    if _is_pump_events(head):
+        return Found("Tandem Source pump events", "tandem_events_to_records")
     encoding = "utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
     text = body[:_HEAD].decode(encoding, "replace").casefold()
     first = "\n".join(text.splitlines()[:40])
     if not first.isprintable() and "\x00" in first:
         raise Unreadable("it is neither text nor a zip: no format that is known", code="format-unknown")
+    return _text(first)
+
+
+def _text(first: str) -> Found:
+    """By the first lines, in small letters."""
     if _is_clarity(first):
         return Found("Dexcom Clarity CSV", "clarity_csv_to_records")
+    if _is_libreview(first):
+        return Found("LibreView CSV", "libreview_csv_to_records")
     return _nearest(TEXT_FORMATS, lambda mark: mark in first, "text")
 
 
@@ -184,6 +197,45 @@ def _is_clarity(first: str) -> bool:
     return unit and (indexed or "egv" in first)
 
 
+_LIBREVIEW_COLUMNS = 15
+_UNIT = re.compile("mg/dl|mmol/l")
+
+
+def _is_libreview(first: str) -> bool:
+    """Its headers are translated too: known by its columns, the unit in the fifth, and a moment of UTC above."""
+    above = ""
+    for line in first.split("\n", 5)[:5]:
+        cells = line.split(max(",;\t", key=line.count))
+        if len(cells) >= _LIBREVIEW_COLUMNS and _UNIT.search(cells[4]) and not _UNIT.search("".join(cells[:4])):
+            return " utc" in above
+        above += line
+    return False
+
+
+_EVENT_BYTES, _MOST_EVENT, _EVENT_SECONDS = 26, 1000, (63_000_000, 900_000_000)
+
+
+def _is_pump_events(head: bytes) -> bool:
+    """Base64 of 26-byte events, each with a number and a time between 2010 and 2036."""
+    if not re.fullmatch(rb'"?[A-Za-z0-9+/=\s]{36,}"?', head):
+        return False
+    events = base64.b64decode(re.sub(rb'[\s"]', b"", head)[:208])
+    whole = [events[place : place + 10] for place in range(0, len(events) - _EVENT_BYTES + 1, _EVENT_BYTES)]
+    heads = [struct.unpack(">HI", event[:6]) for event in whole]
+    return bool(heads) and all(
+        number & 0xFFF <= _MOST_EVENT and _EVENT_SECONDS[0] < seconds < _EVENT_SECONDS[1] for number, seconds in heads
+    )
+
+
+def _workbook(body: bytes) -> Found:
+    """By the first rows of the first sheet, as CSV."""
+    first = as_csv(list(islice(xlsx_rows(body), 40))).decode().casefold()
+    try:
+        return _text(first)
+    except Unreadable:
+        return Found("XLSX workbook", "map_xlsx")
+
+
 def _xml(head: bytes) -> Found:
     roots = [
         match[1].decode() for match in _ROOT.finditer(re.sub(rb"<[!?][^\[>]*(?:\[.*?\])?[^>]*>", b"", head, flags=re.S))
@@ -198,7 +250,6 @@ def _xml(head: bytes) -> Found:
 
 _PACKED: Final[Mapping[str, tuple[str, str | None]]] = {
     "export.xml": ("Apple Health, zipped", "apple_health_reader (a source)"),
-    "xl/workbook.xml": ("XLSX workbook", "map_xlsx"),
     "cgm_data_1.csv": ("Glooko, zipped", "glooko_csv_to_records"),
 }
 
@@ -209,6 +260,8 @@ def _packed(body: bytes) -> Found:
             names = [name.lower() for name in packed.namelist()[:10_000]]
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, UnicodeError, OSError):
         raise Unreadable("the zip is damaged; send it again", code="zip-damaged") from None
+    if any(name.endswith("xl/workbook.xml") for name in names):
+        return _workbook(body)
     for ending, found in _PACKED.items():
         if any(name.endswith(ending) for name in names):
             return Found(*found)

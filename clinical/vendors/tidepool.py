@@ -26,6 +26,8 @@ from clinical.records import (
     Quantity,
     Road,
     Status,
+    VitalKind,
+    VitalSign,
 )
 from clinical.trends import TIDEPOOL
 from clinical.vendors.iso_time import read_time
@@ -49,7 +51,6 @@ _NO_MEASUREMENTS = frozenset(
         "pumpStatus",
         "controllerStatus",
         "dosingDecision",
-        "bloodKetone",
         "water",
     }
 )
@@ -57,7 +58,7 @@ _EXCHANGE_GRAMS = Decimal(15)
 
 
 def read_tidepool(body: bytes, whose: Whose) -> Parsed:
-    """Records of a list of data (or of an object with `data`). Settings, uploads, statuses and ketones count as
+    """Records of a list of data (or of an object with `data`). Settings, uploads and statuses count as
     skipped. Raises Unreadable (line and column)."""
     found = items_of(read_document(body), "data")
     if found is None:
@@ -74,6 +75,8 @@ def _read(maker: Maker, item: Fields) -> Sequence[AnyRecord]:
     match kind:
         case "cbg" | "smbg":
             return [one.reading()]
+        case "bloodKetone":
+            return [one.ketone()]
         case "bolus":
             return one.bolus()
         case "basal":
@@ -152,6 +155,13 @@ class _Datum:
             detection=measured.detection,
             trend=TIDEPOOL.trend(item.word("trend")),
         )
+
+    def ketone(self) -> VitalSign:
+        item = self._item
+        if units.ucum(item.text("units") or "") != units.MMOL_L:
+            raise item.flaw("units", "unit-unknown", "is not mmol/L")
+        value = quantity(item.needed("value"), units.MMOL_L, "value", 30)
+        return VitalSign(**self.entry("", "value", item.word("units")), kind=VitalKind.KETONE, value=value)
 
     def bolus(self) -> list[AnyRecord]:
         made: list[AnyRecord] = []

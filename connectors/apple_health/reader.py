@@ -59,9 +59,7 @@ class AppleHealthReader(FileReader):
 
     async def deliveries(self) -> AsyncGenerator[sdk.Arrival, None]:
         """As `file_reader`'s."""
-        if not self._closed.is_set():
-            await asyncio.to_thread(self._prepare)
-        while not self._closed.is_set():
+        while await self._ready():
             for found in await self._finished():
                 async for arrival in self._export(found):
                     yield arrival

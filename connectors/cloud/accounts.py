@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from clinical.records import PatientRef, order_key
 from clinical.vendors.parsing import Unreadable
 from connectors.cloud import windows
+from connectors.cloud.consents import WITHDRAWN, Withdrawals
 from connectors.cloud.tokens import Keeper
 from engine import sdk
 
@@ -77,6 +78,7 @@ class Account:
         self._clock = context.clock
         self._cursors = context.cursors
         self._cursor_name = feed.cursor
+        self._withdrawals = Withdrawals(context.cursors)
         self._seen: str | None = None
         self._rubbish_stored = False
 
@@ -86,6 +88,7 @@ class Account:
         Raises an error word: Refused for this account, NeedsOperator for all, Throttled, Unavailable.
         """
         self.caught_up = True
+        await self._withdrawals.check(self.name)
         cursor = await self._cursor()
         now = self._clock.now()
         window = windows.next_window(cursor, now, self._reach)
@@ -94,6 +97,13 @@ class Account:
         body = await self._ask(window)
         self.caught_up = window.last
         return await self._judge(body, window, cursor, now)
+
+    async def released(self) -> bool:
+        """May a held account be asked again: has its secret been changed, or has somebody consented anew?"""
+        assert self.held is not None
+        if await self._withdrawals.has(self.name):
+            return False
+        return self.held.code == WITHDRAWN or await self.keeper.renewed()
 
     async def accepted(self, fetched: Fetched) -> None:
         """The journal has it: go on from there."""

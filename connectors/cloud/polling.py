@@ -9,9 +9,12 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 import aiohttp
 
 from connectors.cloud.accounts import Account, Fetched, Person, back_off
+from connectors.cloud.connecting import Connecting
 from engine import sdk
 
 T = TypeVar("T")
+
+_OF_THE_PERSON: Final = frozenset({"consent-ended", "not-connected", "secret-missing", "login-refused", "withdrawn"})
 
 
 class _Closing(Exception):
@@ -36,13 +39,13 @@ class PollingSettings(Protocol):
     def accounts(self) -> Sequence[NamedAccount]: ...
 
 
-class PollingSource(ABC):
+class PollingSource(Connecting, ABC):
     """Asks each account `every` so often; its cursors say how far it has read.
 
     - A cursor moves only after the journal has the answer: a crash between means that it is fetched again.
     - 401: the access token is renewed once; then, as for any other refusal, this account is held, the others go on.
-      A held account comes back at a restart, or when its secret changes. When all are held, or the client is not
-      known, the channel asks for an operator.
+      A held account comes back at a restart, when its secret changes, or when the person consents anew. When all are
+      held, or the client is not known, the channel asks for an operator.
     - 429: all accounts wait as long as the cloud says. 5xx, time-outs and network errors: that account backs off.
     - An answer equal to the last one stored is no news; one that comes again after a restart is a duplicate.
     """
@@ -53,6 +56,7 @@ class PollingSource(ABC):
     """The cloud's name, for people."""
 
     def __init__(self, settings: PollingSettings, context: sdk.PluginContext) -> None:
+        super().__init__(settings, context)
         self._polling = settings
         self._context = context
         self._clock: Final = context.clock
@@ -133,9 +137,9 @@ class PollingSource(ABC):
 
     async def _visit(self, account: Account) -> Fetched | None:
         """Ask once; note in the account what came of it and when its next turn is."""
-        if account.held and not self._released(account):
-            return None
         try:
+            if account.held and not await self._released(account):
+                return None
             fetched = await account.fetch()
         except sdk.Throttled as error:
             self._open_until = max(self._open_until, self._clock.monotonic() + error.after_seconds)
@@ -150,9 +154,9 @@ class PollingSource(ABC):
             return fetched
         return None
 
-    def _released(self, account: Account) -> bool:
-        """Has its secret been changed since it was held? What is asked for with the same secret comes back too."""
-        if account.keeper.secret_changed():
+    async def _released(self, account: Account) -> bool:
+        """May it be asked again? What is asked for with the same secret comes back too."""
+        if await account.released():
             for other in self._accounts:
                 if other.keeper is account.keeper:
                     other.held = None
@@ -170,6 +174,12 @@ class PollingSource(ABC):
         )
 
     def _hold(self, account: Account, error: sdk.EngineError) -> None:
+        """With it whatever else is asked for with its tokens, where it is these that are not good any more."""
+        same = [one for one in self._accounts if one.keeper is account.keeper and one is not account and not one.held]
+        for one in [account, *(same if error.code in _OF_THE_PERSON else ())]:
+            self._hold_one(one, error)
+
+    def _hold_one(self, account: Account, error: sdk.EngineError) -> None:
         account.held = error
         account.due = self._clock.monotonic() + self._polling.every
         self._log.error("account_held", account=account.name, code=error.code)

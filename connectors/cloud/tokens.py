@@ -34,8 +34,8 @@ class Keeper(Protocol):
         """It was not accepted: get another one next time."""
         ...
 
-    def secret_changed(self) -> bool:
-        """Has somebody put something else into the secret since it was last used?"""
+    async def renewed(self) -> bool:
+        """Has somebody put something else into the secret since it was last used, or consented anew?"""
         ...
 
     async def finish(self) -> None:
@@ -44,17 +44,44 @@ class Keeper(Protocol):
 
 
 class _Kept(msgspec.Struct):
-    """What the cursor holds. `seed` is a digest of the secret with which the chain of refresh tokens began; `locked`
-    the newest token, encrypted; `token` one that an earlier version wrote in clear."""
+    """What the cursor holds. `seed` is a digest of the secret that stood there when the chain of refresh tokens began;
+    None: it began with a consent, and nobody has looked at the secret since. `locked` is the newest token, encrypted;
+    `token` one that an earlier version wrote in clear; `consent` names the consent that it came from, if from one."""
 
-    seed: str
+    seed: str | None = None
     locked: str | None = None
     token: str | None = None
+    consent: str | None = None
+
+
+_NOTHING = _Kept()
+
+
+async def keep_consent(cursors: sdk.Cursors, name: str, vault: Vault, refresh_token: str | None) -> None:
+    """Begin the account's chain anew with what a person has just consented to; None: end it."""
+    locked = None if refresh_token is None else vault.lock(refresh_token)
+    await cursors.put(_cursor_of(name), _written(_Kept(locked=locked, consent=sdk.new_id())))
+
+
+def _cursor_of(name: str) -> str:
+    return f"refresh:{name}"
+
+
+def _read(stored: str | None) -> _Kept:
+    try:
+        return msgspec.json.decode(stored, type=_Kept) if stored else _NOTHING
+    except msgspec.DecodeError:
+        return _NOTHING
+
+
+def _written(kept: _Kept) -> str:
+    return msgspec.json.encode(kept).decode()
 
 
 class RotatingTokens:
     """OAuth 2.0 with refresh tokens that die when they are used: the newest is in the journal, encrypted, the access
-    token in memory only.
+    token in memory only. The first one comes from a consent (`keep_consent`), or from a secret; whichever came last
+    counts.
 
     A refresh is finished and kept even if its caller is cancelled.
     """
@@ -62,74 +89,90 @@ class RotatingTokens:
     def __init__(
         self,
         name: str,
-        secret: sdk.Secret,
+        secret: sdk.Secret | None,
         vault: Vault,
         refresh: Callable[[str], Awaitable[Tokens]],
         context: sdk.PluginContext,
     ) -> None:
         self._secret = secret
         self._vault = vault
-        self._cursor = f"refresh:{name}"
+        self._name = name
         self._trade = refresh
         self._clock = context.clock
         self._cursors = context.cursors
         self._access: str | None = None
         self._good_until = 0.0
         self._seed: str | None = None
-        self._unkept: tuple[str, str] | None = None
+        self._consent: str | None = None
+        self._unkept: _Kept | None = None
         self._refreshing: asyncio.Task[str] | None = None
 
     async def access(self) -> str:
-        """See `Keeper`. Refused also if there is no secret."""
+        """See `Keeper`. Refused also if nobody has consented, and there is no secret."""
         if self._unkept is not None:
-            await self._keep(*self._unkept)
+            await self._keep(self._unkept)
+        kept = await self._kept()
+        if kept.consent != self._consent:
+            self._access = None
         if self._access is not None and self._clock.monotonic() < self._good_until:
             return self._access
-        self._refreshing = asyncio.create_task(self._refresh())
+        self._refreshing = asyncio.create_task(self._refresh(kept))
         return await asyncio.shield(self._refreshing)
 
     def forget(self) -> None:
         self._access = None
 
-    def secret_changed(self) -> bool:
-        return self._secret.known() and digest(self._secret.reveal()) != self._seed
+    async def renewed(self) -> bool:
+        given = self._given()
+        return (given is not None and digest(given) != self._seed) or (await self._kept()).consent != self._consent
 
     async def finish(self) -> None:
         if self._refreshing is not None:
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
-    async def _refresh(self) -> str:
-        given = known(self._secret, "refresh token") if self._secret.known() else None
-        self._seed = digest(given) if given is not None else None
-        if given is None or self._seed is None:
-            text = f"no value for the refresh token; set {self._secret.where()}"
-            raise sdk.Refused(text, code="secret-missing")
-        tokens = await self._trade(await self._newest(self._seed, given))
+    def _given(self) -> str | None:
+        """The secret, if it has a value."""
+        if self._secret is None or not self._secret.known():
+            return None
+        return known(self._secret, "refresh token")
+
+    async def _refresh(self, kept: _Kept) -> str:
+        given = self._given()
+        self._seed, self._consent = digest(given) if given is not None else None, kept.consent
+        newest = self._newest(kept, given)
+        tokens = await self._trade(newest)
         self._access = tokens.access
         self._good_until = self._clock.monotonic() + tokens.lives_seconds - _EARLY_SECONDS
-        if tokens.refresh is not None:
-            await self._keep(self._seed, tokens.refresh)
+        if tokens.refresh is not None or kept.seed != self._seed:
+            locked = self._vault.lock(tokens.refresh or newest)
+            await self._keep(_Kept(self._seed, locked=locked, consent=kept.consent))
         return tokens.access
 
-    async def _newest(self, seed: str, given: str) -> str:
-        """The newest refresh token of the chain that began with the secret."""
-        if self._unkept is not None and self._unkept[0] == seed:
-            return self._unkept[1]
-        stored = await self._cursors.get(self._cursor)
-        try:
-            kept = msgspec.json.decode(stored, type=_Kept) if stored else None
-        except msgspec.DecodeError:
-            kept = None
-        if kept is None or kept.seed != seed:
+    def _newest(self, kept: _Kept, given: str | None) -> str:
+        """The newest refresh token of the chain that began last. Raises Refused if there is none."""
+        of_consent = kept.consent is not None and (kept.seed is None or given is None)
+        if of_consent or (self._seed is not None and kept.seed == self._seed):
+            opened = self._vault.open(kept.locked) if kept.locked else kept.token
+            if opened:
+                return opened
+        if given is not None:
             return given
-        opened = self._vault.open(kept.locked) if kept.locked else kept.token
-        return opened or given
+        way = f"let the person consent: islet accounts connect CHANNEL {self._name}"
+        if self._secret is None:
+            raise sdk.Refused(f"nobody has consented; {way}", code="not-connected")
+        text = f"no value for the refresh token; {way}, or set {self._secret.where()}"
+        raise sdk.Refused(text, code="secret-missing")
 
-    async def _keep(self, seed: str, token: str) -> None:
-        """Raises Unavailable if the journal is away; the token is remembered meanwhile."""
-        self._unkept = seed, token
-        kept = _Kept(seed, locked=self._vault.lock(token))
-        await self._cursors.put(self._cursor, msgspec.json.encode(kept).decode())
+    async def _kept(self) -> _Kept:
+        """What the journal holds; what it could not take yet comes first."""
+        return self._unkept or _read(await self._cursors.get(_cursor_of(self._name)))
+
+    async def _keep(self, kept: _Kept) -> None:
+        """Raises Unavailable if the journal is away; the token is remembered meanwhile. A consent that came in while
+        this token was traded stays."""
+        self._unkept = kept
+        if _read(await self._cursors.get(_cursor_of(self._name))).consent == kept.consent:
+            await self._cursors.put(_cursor_of(self._name), _written(kept))
         self._unkept = None
 
 
@@ -159,7 +202,7 @@ class Session:
     def forget(self) -> None:
         self._access = None
 
-    def secret_changed(self) -> bool:
+    async def renewed(self) -> bool:
         return self._state() != self._used
 
     async def finish(self) -> None:

@@ -1,10 +1,12 @@
 """What a channel may say about its Dexcom accounts."""
 
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from connectors.cloud.settings import Patient, safe_address
+from connectors.cloud.windows import Reach
 from engine import sdk
 
 LONGEST_WINDOW_SECONDS = 30 * 86400.0
@@ -23,7 +25,9 @@ class AccountSettings(sdk.Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="A label of yours; logs and cursors show it")
     patient: Patient
-    refresh_token: sdk.Secret = Field(description="From the consent; later ones are kept in the journal")
+    refresh_token: sdk.Secret | None = Field(
+        None, description="Of a consent got elsewhere; without it: `islet accounts connect`"
+    )
 
 
 class DexcomSettings(sdk.Settings):
@@ -34,12 +38,18 @@ class DexcomSettings(sdk.Settings):
     client_id: sdk.Secret
     client_secret: sdk.Secret
     accounts: tuple[AccountSettings, ...] = Field(min_length=1)
+    data: tuple[Literal["egvs", "events", "calibrations", "alerts"], ...] = Field(
+        ("egvs",), min_length=1, description="What each account is asked for"
+    )
     every: sdk.Duration = Field(300.0, description="How often each account is asked")
     window: sdk.Duration = Field(
         LONGEST_WINDOW_SECONDS, description="Asked for at once, 30d at most; uploads later than that are missed"
     )
     start: sdk.Duration = Field(LONGEST_WINDOW_SECONDS, description="How far back to begin with a new account")
     overlap: sdk.Duration = Field(10800.0, description="How much before the newest reading is asked for again")
+    events_overlap: sdk.Duration = Field(
+        7 * 86400.0, description="The same for all but egvs: people change and delete what they entered"
+    )
     rate_limit: sdk.Rate = Field(60000 / 3600, description="Calls of this channel at most")
     timeout: sdk.Duration = Field(30.0, description="For one whole call")
     largest: sdk.Size = Field(64 * 1000**2, description="The biggest answer that is taken")
@@ -48,6 +58,16 @@ class DexcomSettings(sdk.Settings):
     def address(self) -> str:
         """The base of every URL, without a slash at the end."""
         return self.base_url or _HOSTS[self.region or "eu"]
+
+    @property
+    def asks_more(self) -> bool:
+        """Is anything asked for but EGVs?"""
+        return any(kind != "egvs" for kind in self.data)
+
+    def reach(self, kind: str) -> Reach:
+        """How far this kind of data is looked for."""
+        overlap = self.overlap if kind == "egvs" else self.events_overlap
+        return Reach(timedelta(seconds=self.window), timedelta(seconds=self.start), timedelta(seconds=overlap))
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
@@ -59,8 +79,10 @@ class DexcomSettings(sdk.Settings):
     def _times_fit(self) -> Self:
         if not 0 < self.window <= LONGEST_WINDOW_SECONDS:
             raise ValueError("window must be 30d at most: Dexcom refuses more in one request")
-        if self.overlap >= self.window:
-            raise ValueError("overlap must be shorter than window, or nothing new would ever be reached")
+        if max(self.overlap, self.events_overlap) >= self.window and (self.overlap >= self.window or self.asks_more):
+            raise ValueError(
+                "overlap and events_overlap must be shorter than window, or nothing new would ever be reached"
+            )
         if self.every < 1 or self.timeout <= 0 or self.start <= 0 or self.rate_limit <= 0:
             raise ValueError("every must be 1s at least; timeout, start and rate_limit more than nothing")
         return self

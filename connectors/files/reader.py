@@ -90,15 +90,17 @@ class FileReader:
         self._rest = Rest(0.0 if settings.done_marker else settings.settled_for)
         self._in_hand: set[str] = set()
         self._leave_until: dict[Found, float] = {}
+        self._prepared = False
+        self._channel = context.channel
+        self._waits_for = context.waits_for
         self._moving = asyncio.Lock()
         self._room = asyncio.Event()
         self._closed = asyncio.Event()
 
     async def deliveries(self) -> AsyncGenerator[sdk.Arrival, None]:
-        """Raises Unavailable if a folder cannot be used, ConfigError if files cannot be renamed from one to another."""
-        if not self._closed.is_set():
-            await asyncio.to_thread(self._prepare)
-        while not self._closed.is_set():
+        """Waits for a folder that is not there. Raises Unavailable if one cannot be used, ConfigError if files cannot
+        be renamed from one to another."""
+        while await self._ready():
             for found in await self._finished():
                 await self._wait_for_room()
                 if self._closed.is_set():
@@ -113,10 +115,35 @@ class FileReader:
         self._closed.set()
         self._room.set()
 
+    async def _ready(self) -> bool:
+        """Wait until the folder is there; False when the source is closed. What is waited for is said once."""
+        waits = False
+        while not self._prepared and not self._closed.is_set():
+            try:
+                await asyncio.to_thread(self._prepare)
+            except sdk.Unavailable as error:
+                if error.code != "no-folder":
+                    raise
+                if not waits:
+                    self._log.warning("folder-missing", channel=self._channel, code=error.code)
+                    self._waits_for(error.text)
+                waits = True
+                await self._pause()
+            else:
+                self._prepared = True
+        if waits and self._prepared:
+            self._log.info("folder-there", channel=self._channel)
+            self._waits_for(None)
+        return not self._closed.is_set()
+
     def _prepare(self) -> None:
+        """A relative folder is Islet's own, and is made. Any other may be a mount that is not there yet, and making it
+        would hide that."""
         settings = self._settings
         folder = settings.folder
         try:
+            if not folder.is_absolute():
+                folder.mkdir(parents=True, exist_ok=True)
             device = folder.stat().st_dev
             for folder in (settings.processed_folder, settings.refused_folder):
                 folder.mkdir(exist_ok=True)
@@ -131,7 +158,11 @@ class FileReader:
         try:
             files = await asyncio.to_thread(scan, settings.folder, settings.pattern, settings.done_marker)
         except OSError as error:
-            raise in_words(error, "read folder", settings.folder) from error
+            gone = in_words(error, "read folder", settings.folder)
+            if gone.code != "no-folder":
+                raise gone from error
+            self._prepared = False
+            return []
         now = self._clock.monotonic()
         self._leave_until = {file: self._leave_until[file] for file in files if file in self._leave_until}
         ready = [

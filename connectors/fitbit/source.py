@@ -4,7 +4,7 @@ Fitbit's Web API ends in September 2026: `api` says which of the two is asked. B
 """
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Final, Literal, Self
@@ -19,6 +19,7 @@ from clinical.vendors.fitbit import read_fitbit
 from clinical.vendors.making import Whose
 from connectors.cloud.accounts import Account, Feed, Look
 from connectors.cloud.calls import Caller
+from connectors.cloud.oauth import Flow
 from connectors.cloud.polling import PollingSource
 from connectors.cloud.settings import CloudSettings, Patient, named_once, safe_address
 from connectors.cloud.tokens import RotatingTokens, Tokens
@@ -39,6 +40,21 @@ _FILTERS: Final = {
     "weight": "weight.sample_time.physical_time",
     "blood-glucose": "blood_glucose.sample_time.physical_time",
 }
+_PAGES: Final = {
+    "fitbit": "https://www.fitbit.com/oauth2/authorize",
+    "google": "https://accounts.google.com/o/oauth2/v2/auth",
+}
+_METRICS: Final = "https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly"
+_SCOPES: Final = {
+    "fitbit": {"heart-rate": "heartrate", "steps": "activity", "weight": "weight"},
+    "google": {
+        "heart-rate": _METRICS,
+        "steps": "https://www.googleapis.com/auth/googlehealth.activity_and_fitness.readonly",
+        "weight": _METRICS,
+        "blood-glucose": _METRICS,
+    },
+}
+_ADVICE: Final = "check client, consent and scopes"
 _MOST_PAGES: Final = 200
 _NOBODY: Final = PatientRef(system="", value="")
 
@@ -48,7 +64,9 @@ class WearerSettings(sdk.Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="A label of yours; logs and cursors show it")
     patient: Patient
-    refresh_token: sdk.Secret = Field(description="From the consent; later ones are kept in the journal, encrypted")
+    refresh_token: sdk.Secret | None = Field(
+        None, description="Of a consent got elsewhere; without it: `islet accounts connect`"
+    )
 
 
 class FitbitSettings(CloudSettings):
@@ -88,12 +106,15 @@ class FitbitSource(PollingSource):
         super().__init__(settings, context)
         self._settings = settings
 
+    def flow(self) -> Flow:
+        return _flow(self._settings)
+
     def _make_accounts(self, session: aiohttp.ClientSession) -> list[Account]:
         settings = self._settings
-        caller = Caller(settings, self._clock, session, self.service, "check client, consent and scopes")
+        caller = Caller(settings, self._clock, session, self.service, _ADVICE)
         made = []
         for one in settings.accounts:
-            vault, refresh = Vault(settings.client_secret), partial(_refresh, caller, settings)
+            vault, refresh = Vault(settings.client_secret), partial(self.flow().refresh, caller)
             keeper = RotatingTokens(one.name, one.refresh_token, vault, refresh, self._context)
             for kind in settings.data:
                 ask: Callable[[str, Window], Awaitable[bytes]] = partial(_ASKS[settings.api], caller, settings, kind)
@@ -103,17 +124,32 @@ class FitbitSource(PollingSource):
         return made
 
 
-async def _refresh(caller: Caller, settings: FitbitSettings, refresh_token: str) -> Tokens:
-    client, secret = settings.client_id.reveal(), settings.client_secret.reveal()
-    form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": client}
-    headers = {}
-    if settings.api == "fitbit":
-        headers["Authorization"] = "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
-    else:
-        form["client_secret"] = secret
-    path = "/oauth2/token" if settings.api == "fitbit" else "/token"
-    base = settings.base_url or _TOKENS[settings.api].removesuffix(path)
-    return await caller.grant(path, form, headers, base=base)
+def _flow(settings: FitbitSettings) -> Flow:
+    """Both vendors check a verifier. Google gives a refresh token only where offline access is asked for anew."""
+    google = settings.api == "google"
+    path = "/token" if google else "/oauth2/token"
+    at = settings.base_url or _TOKENS[settings.api].removesuffix(path)
+
+    async def grant(caller: Caller, form: Mapping[str, str]) -> Tokens:
+        client, secret = settings.client_id.reveal(), settings.client_secret.reveal()
+        if google:
+            return await caller.grant(path, {**form, "client_id": client, "client_secret": secret}, base=at)
+        basic = "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
+        return await caller.grant(path, {**form, "client_id": client}, {"Authorization": basic}, base=at)
+
+    scopes = dict.fromkeys(_SCOPES[settings.api][kind] for kind in settings.data)
+    return Flow(
+        service=FitbitSource.service,
+        advice=_ADVICE,
+        limits=settings,
+        authorise_url=f"{settings.base_url}/authorize" if settings.base_url else _PAGES[settings.api],
+        scope=" ".join(scopes),
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        grant=grant,
+        extras={"access_type": "offline", "prompt": "consent"} if google else {},
+        pkce=True,
+    )
 
 
 async def _fitbit(caller: Caller, settings: FitbitSettings, kind: str, token: str, window: Window) -> bytes:

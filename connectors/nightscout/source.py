@@ -1,10 +1,10 @@
-"""The `nightscout` source: entries and treatments of each site, window by window, over API v1."""
+"""The `nightscout` source: entries and treatments of each site; over v1 window by window, over v3 as they change."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import aiohttp
 from pydantic import AfterValidator, Field, model_validator
@@ -19,6 +19,7 @@ from connectors.cloud.polling import PollingSource
 from connectors.cloud.settings import CloudSettings, Patient, named_once, safe_address
 from connectors.cloud.tokens import Key
 from connectors.cloud.windows import Window
+from connectors.nightscout import history
 from engine import sdk
 
 _PAGE: Final = 20_000
@@ -31,7 +32,18 @@ class SiteSettings(sdk.Settings):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="A label of yours; logs and cursors show it")
     patient: Patient
     base_url: Annotated[str, AfterValidator(safe_address)] = Field(repr=False)
-    api_secret: sdk.Secret = Field(description="API_SECRET of the site; it travels as its SHA-1, as Nightscout asks")
+    api: Literal["v1", "v3"] = Field("v1", description="v3 tells also what was deleted; sites have it since 14.0")
+    api_secret: sdk.Secret | None = Field(
+        None, description="v1: API_SECRET of the site; it travels as its SHA-1, as Nightscout asks"
+    )
+    access_token: sdk.Secret | None = Field(None, description="v3: of a subject that may read, such as islet-1a2b…")
+
+    @model_validator(mode="after")
+    def _key_of_the_api(self) -> Self:
+        wanted, other = ("api_secret", "access_token") if self.api == "v1" else ("access_token", "api_secret")
+        if getattr(self, wanted) is None or getattr(self, other) is not None:
+            raise ValueError(f"needs {wanted}, and no {other}, with api: {self.api}")
+        return self
 
 
 class NightscoutSettings(CloudSettings):
@@ -63,13 +75,18 @@ class NightscoutSource(PollingSource):
 
     def _make_accounts(self, session: aiohttp.ClientSession) -> list[Account]:
         caller = Caller(self._settings, self._clock, session, self.service, "check base_url and api_secret")
+        return [account for one in self._settings.accounts for account in self._of_site(one, caller)]
+
+    def _of_site(self, one: SiteSettings, caller: Caller) -> list[Account]:
+        if one.api == "v3":
+            return history.accounts(one, caller, self._settings.start, self._context)
         return [
             self._account(one, collection, ask, caller)
-            for one in self._settings.accounts
             for collection, ask in (("entries", _entries), ("treatments", _treatments))
         ]
 
     def _account(self, one: SiteSettings, collection: str, find: "Find", caller: Caller) -> Account:
+        assert one.api_secret is not None
         keeper = Key(one.api_secret, "API secret", self._context)
         ask: Callable[[str, Window], Awaitable[bytes]] = partial(_ask, caller, one.base_url, collection, find)
         feed = Feed(self.service, f"{collection}:{one.name}", ask, _look)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import audit, channel, db, lineage, messages, outcomes, patients, prune, queue, replay, run
+from engine.cli import accounts, audit, channel, db, lineage, messages, outcomes, patients, prune, queue, replay, run
 from engine.cli.options import Project, fail
 
 app = typer.Typer(
@@ -93,6 +93,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(channel.app, name="channel")
 app.add_typer(audit.app, name="audit")
 app.add_typer(patients.app, name="patients")
+app.add_typer(accounts.app, name="accounts")
 app.command("lineage")(lineage.lineage)
 app.add_typer(outcomes.app, name="outcomes")
 app.add_typer(queue.app, name="queue")

@@ -33,6 +33,10 @@ class Log(Protocol):
     def error(self, event: str, **fields: Any) -> None: ...
 
 
+def _nobody_hears(_trouble: str | None) -> None:
+    """For plugins that nobody watches, as in tests."""
+
+
 @dataclass(frozen=True, slots=True)
 class PluginContext:
     """What the engine hands to a source or destination when it builds it."""
@@ -45,6 +49,9 @@ class PluginContext:
     random: Callable[[], float]
     shares_ports: bool = False
     """Other processes of the same engine listen on the same ports: the system spreads connections over them."""
+    waits_for: Callable[[str | None], None] = _nobody_hears
+    """Say in a sentence what the plugin waits for, as long as it cannot work (`islet channel list` shows it); None: it
+    works again."""
 
 
 class Arrival(msgspec.Struct):

@@ -37,6 +37,8 @@ class Channel:
         self.plan = plan
         self.state = ChannelState.STOPPED
         self.trouble: str | None = None
+        self.waits_for: str | None = None
+        """What the source cannot work without, as long as that is not there."""
         self.source: Source | None = None
         self._tools = tools
         self._intake: asyncio.Task[None] | None = None
@@ -52,6 +54,9 @@ class Channel:
     def asked(self) -> None:
         """The request for a person is written down; `trouble` still says why."""
         self._asked_for.clear()
+
+    def _waits_for(self, trouble: str | None) -> None:
+        self.waits_for = trouble
 
     def work(self) -> None:
         """Start process and dispatch: the part that finishes what is there."""
@@ -205,4 +210,5 @@ class Channel:
             log=self._tools.log,
             random=self._tools.random,
             shares_ports=self._tools.shares_ports,
+            waits_for=self._waits_for,
         )

@@ -35,6 +35,7 @@ class Supervisor:
         """Why the last look at the journal failed."""
         self._stop = asyncio.Event()
         self._operation: str | None = None
+        self._told: dict[str, str | None] = {}
         self._leases: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -141,6 +142,8 @@ class Supervisor:
                 await self._report(channel)
             elif name in wanted and wanted[name] != channel.state:
                 await self._follow(channel, ChannelState(wanted[name]))
+            elif channel.waits_for != self._told.get(name):
+                await self._report(channel)
         await self.tools.outbox.catch_up()
         await self._after_operations()
 
@@ -180,4 +183,6 @@ class Supervisor:
         await self._report(channel)
 
     async def _report(self, channel: Channel) -> None:
-        await self.tools.journal.writer.report_channel(channel.plan.name, channel.state, channel.trouble)
+        name, waits_for = channel.plan.name, channel.waits_for
+        await self.tools.journal.writer.report_channel(name, channel.state, channel.trouble or waits_for)
+        self._told[name] = waits_for

@@ -339,22 +339,6 @@ async def test_a_name_that_is_no_text_is_still_taken(tmp_path: Path) -> None:
         assert name in work.names("refused")
 
 
-async def test_a_missing_folder_is_unavailable_and_says_what_to_do(tmp_path: Path) -> None:
-    reader = FileReader(FileReaderSettings(folder=tmp_path / "away"), plugin_context())
-    with pytest.raises(sdk.Unavailable, match=r"away: it is not there; make the folder, or mount"):
-        await anext(reader.deliveries())
-
-
-async def test_a_folder_that_goes_away_is_unavailable(tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    work = Reading(folder)
-    assert await work.idle()
-    folder.rename(tmp_path / "gone")
-    with pytest.raises(sdk.Unavailable, match="cannot read folder"):
-        await work.next()
-
-
 async def test_close_is_safe_twice_and_without_open_and_what_is_in_hand_is_still_settled(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(CSV)
     work = Reading(tmp_path)

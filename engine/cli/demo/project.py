@@ -44,7 +44,7 @@ def _hurry(channel: dict[str, Any], accounts: Mapping[str, str]) -> None:
     if channel["channel"] == "stm-oru-in":
         source["port"] = 0
     elif channel["channel"] == "dexcom-in":
-        source |= {"every": "1s", "start": "7d", "overlap": "10m"}
+        source |= {"every": "1s", "start": "7d", "overlap": "10m", "data": ["egvs"]}
         source["accounts"] = [
             {
                 "name": name,

@@ -65,7 +65,7 @@ def test_each_kind_of_row_is_ours() -> None:
     )
     assert not parsed.problems
     assert parsed.skipped == 1
-    assert kinds(parsed) == ["glucose"] * 3 + ["annotation"] + ["insulin-dose"] * 2 + [
+    assert kinds(parsed) == ["glucose"] * 3 + ["vital-sign"] + ["insulin-dose"] * 2 + [
         "annotation",
         "carbohydrate",
         "annotation",

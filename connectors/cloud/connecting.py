@@ -1,0 +1,76 @@
+"""How people's accounts are connected to a source that asks a cloud, and taken off: `engine.contracts.consent`."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import aiohttp
+
+from connectors.cloud.calls import Caller
+from connectors.cloud.consents import Withdrawals
+from connectors.cloud.oauth import Flow
+from connectors.cloud.tokens import keep_consent
+from connectors.cloud.vault import Vault
+from engine import sdk
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _WithAccounts(Protocol):
+    @property
+    def accounts(self) -> Sequence[_Named]: ...
+
+
+class Connecting:
+    """What of a polling source people ask for, from another process than the one that runs it."""
+
+    def __init__(self, settings: _WithAccounts, context: sdk.PluginContext) -> None:
+        self._names = [account.name for account in settings.accounts]
+        self._engine = context
+        self._withdrawals = Withdrawals(context.cursors)
+
+    def flow(self) -> Flow | None:
+        """How people are asked; None where a login or a key opens the account."""
+        return None
+
+    def account_names(self) -> Sequence[str]:
+        return self._names
+
+    async def is_withdrawn(self, account: str) -> bool:
+        return await self._withdrawals.has(account)
+
+    def consent(self, account: str, redirect_uri: str) -> sdk.Consent | None:
+        """See `ConnectsAccounts`."""
+        self._check(account)
+        flow = self.flow()
+        return flow.begin(redirect_uri) if flow else None
+
+    async def connect(self, account: str, consent: sdk.Consent | None, code: str | None) -> None:
+        """See `ConnectsAccounts`."""
+        self._check(account)
+        flow = self.flow()
+        if flow is not None:
+            if consent is None or not code:
+                raise sdk.Refused("a code is needed: the person has not agreed yet", code="code-missing")
+            vault = Vault(flow.client_secret)
+            timeout = aiohttp.ClientTimeout(total=None)
+            async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+                caller = Caller(flow.limits, self._engine.clock, session, flow.service, flow.advice)
+                refresh_token = await flow.trade(caller, consent, code)
+            await keep_consent(self._engine.cursors, account, vault, refresh_token)
+        await self._withdrawals.clear(account)
+
+    async def withdraw(self, account: str) -> None:
+        """See `ConnectsAccounts`."""
+        self._check(account)
+        await self._withdrawals.note(account, self._engine.clock.now().isoformat())
+        flow = self.flow()
+        if flow is not None:
+            await keep_consent(self._engine.cursors, account, Vault(flow.client_secret), None)
+
+    def _check(self, account: str) -> None:
+        if account not in self._names:
+            text = f"the channel has no account {account!r}; there are: {', '.join(self._names)}"
+            raise sdk.Refused(text, code="unknown-account")
