@@ -69,7 +69,8 @@ def identity(tenant: str, system: str, value: str, kind: str = "") -> bytes:
     """
     hashed = _of_source(tenant, system).copy()
     hashed.update((f"|{canonical_text(value, kind)}" if kind else f"|{len(value)}:{value}").encode())
-    return hashed.digest()[:16]
+    digest: bytes = hashed.digest()
+    return digest[:16]
 
 
 @lru_cache(maxsize=4096)
