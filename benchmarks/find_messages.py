@@ -1,8 +1,8 @@
-"""How long `islet messages find` takes on PostgreSQL, in a year of weekly partitions.
+"""How long `islet messages find` takes: on PostgreSQL in a year of weekly partitions, or on SQLite.
 
-    python benchmarks/find_messages.py [rows]
+    python benchmarks/find_messages.py [rows] [sqlite]
 
-Starts a private server, fills it (a minute and a half for a million), and prints the median of each search in ms.
+Fills a store of its own (a minute and a half for a million), and prints the median of each search in ms.
 """
 
 import asyncio
@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from engine.journal.migrate import upgrade_postgres
+from engine.contracts.journal import Journal
+from engine.journal.migrate import upgrade_postgres, upgrade_sqlite
 from engine.journal.postgres import PostgresJournal
+from engine.journal.sqlite import SqliteJournal
 from engine.journal.weeks import id_at
 from engine.runtime.find import Search, find
-from engine.testing.filled import fill
+from engine.testing.filled import fill, fill_sqlite
 from engine.testing.services import PrivatePostgres
 
 _WEEKS = 52
@@ -40,7 +42,7 @@ def searches(rows: int, now: datetime) -> dict[str, Search]:
     }
 
 
-async def measure(url: str, rows: int) -> None:
+async def on_postgres(url: str, rows: int) -> None:
     now = datetime.now(UTC)
     start = now - timedelta(weeks=_WEEKS)
     journal = PostgresJournal(url)
@@ -48,6 +50,20 @@ async def measure(url: str, rows: int) -> None:
     await journal.partitions.make_ahead(start, _WEEKS)
     await fill(url, rows, start, now - start)
     print(f"{rows:,} messages in {len(await journal.partitions.stretches())} partitions; median of {_TURNS}, ms")
+    await measure(journal, rows, now)
+
+
+async def on_sqlite(path: Path, rows: int) -> None:
+    now = datetime.now(UTC)
+    start = now - timedelta(weeks=_WEEKS)
+    fill_sqlite(path, rows, start, now - start)
+    journal = SqliteJournal(path)
+    await journal.open()
+    print(f"{rows:,} messages in SQLite; median of {_TURNS}, ms")
+    await measure(journal, rows, now)
+
+
+async def measure(journal: Journal, rows: int, now: datetime) -> None:
     for name, search in searches(rows, now).items():
         taken = []
         for _ in range(_TURNS):
@@ -62,10 +78,14 @@ def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
+        if sys.argv[2:] == ["sqlite"]:
+            upgrade_sqlite(Path(folder, "islet.db"))
+            asyncio.run(on_sqlite(Path(folder, "islet.db"), rows))
+            return
         with PrivatePostgres(Path(folder, "server")) as server:
             url = server.new_database()
             asyncio.run(upgrade_postgres(url))
-            asyncio.run(measure(url, rows))
+            asyncio.run(on_postgres(url, rows))
 
 
 if __name__ == "__main__":

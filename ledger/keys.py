@@ -67,8 +67,16 @@ def identity(tenant: str, system: str, value: str, kind: str = "") -> bytes:
 
     `kind` for all but glucose: a source may name a meal's insulin and its carbohydrate with one id.
     """
-    parts = (tenant, system, value, kind) if kind else (tenant, system, value)
-    return hashlib.sha256(canonical_text(*parts).encode()).digest()[:16]
+    hashed = _of_source(tenant, system).copy()
+    hashed.update((f"|{canonical_text(value, kind)}" if kind else f"|{len(value)}:{value}").encode())
+    digest: bytes = hashed.digest()
+    return digest[:16]
+
+
+@lru_cache(maxsize=4096)
+def _of_source(tenant: str, system: str) -> Any:
+    """A hash over what the identities of all that a source says begin with."""
+    return hashlib.sha256(canonical_text(tenant, system).encode())
 
 
 def minute_of(millis: int) -> int:

@@ -14,6 +14,7 @@ from ledger import keys
 from ledger.book import Arrival, Book, Place
 from ledger.claims import Claim, Standing
 from ledger.outcome_marks import mark
+from ledger.one_of import one_of
 from ledger.rules import Reading
 from ledger.subjects import kind_in
 from ledger.tables import reading, reading_source
@@ -37,12 +38,8 @@ class Transaction(Protocol):
     ) -> Sequence[Any]: ...
 
 
-_same_source = select(reading_source.c.reading_id).where(
-    reading_source.c.identity.in_(bindparam("identities", expanding=True))
-)
-_same_moment = select(reading_source.c.reading_id).where(
-    reading_source.c.same_moment.in_(bindparam("moments", expanding=True))
-)
+_same_source = select(reading_source.c.reading_id).where(one_of(reading_source.c.identity, "identities"))
+_same_moment = select(reading_source.c.reading_id).where(one_of(reading_source.c.same_moment, "moments"))
 _CLAIM_COLUMNS = (
     reading_source.c.message_id,
     reading_source.c.position,

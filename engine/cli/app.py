@@ -154,11 +154,15 @@ def bench_parse(seconds: Annotated[float, typer.Option(help="For each reader.")]
 
 
 @bench_app.command("reconcile")
-def bench_reconcile(rows: Annotated[int, typer.Option(help="Readings in the table.")] = 1_000_000) -> None:
+def bench_reconcile(
+    rows: Annotated[int, typer.Option(help="Readings in the table.")] = 1_000_000,
+    shared: Annotated[bool, typer.Option("--shared", help="On a PostgreSQL server of its own.")] = False,
+    journal: Annotated[str | None, typer.Option(help="On this empty PostgreSQL database.", show_default=False)] = None,
+) -> None:
     """Reconciliation keys per second against a filled table."""
     from engine.cli.bench import reconcile
 
-    reconcile.show(rows)
+    reconcile.show(rows, url=journal, shared=shared)
 
 
 @bench_app.command("outcomes")

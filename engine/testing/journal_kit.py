@@ -249,6 +249,22 @@ class JournalContract:
             assert caught.value.code == "journal-refused"
             assert "CANARY" not in f"{caught.value} {caught.value!r}"
 
+    async def test_many_rows_of_one_insert_are_all_there_or_none_and_show_no_value(self, journal: Journal) -> None:
+        rows = [{"channel": "CANARY", "name": f"n{number}", "value": 'a\t"ä\\N', "at": number} for number in range(50)]
+        async with journal.writer.transaction() as tx:
+            await tx.execute(tables.cursor.insert(), rows)
+        c = tables.cursor.c
+        found = await journal.queries.all(select(c.channel, c.name, c.value, c.at).order_by(c.at))
+        assert [dict(row._mapping) for row in found] == rows
+        fresh = [{**row, "name": f"{row['name']}-again"} for row in rows[1:]]
+        async with journal.writer.transaction() as tx:
+            with pytest.raises(EngineError) as caught:
+                async with tx.savepoint():
+                    await tx.execute(tables.cursor.insert(), [*fresh, rows[0]])
+        assert caught.value.code == "journal-refused"
+        assert "CANARY" not in f"{caught.value} {caught.value!r}"
+        assert await count(journal, tables.cursor) == len(rows)
+
     # --- several engines on one journal
 
     async def test_the_work_is_cut_into_shares_and_equal_keys_are_in_the_same(self, journal: Journal) -> None:

@@ -16,7 +16,7 @@ from engine.journal.weeks import id_at
 from engine.model.states import DeliveryState, MessageState
 from engine.runtime.find import Search, find
 from engine.testing.builders import STANDS_AT, a_message
-from engine.testing.filled import fill
+from engine.testing.filled import fill, fill_sqlite
 from engine.testing.journal_kit import a_delivery_of
 from ledger.patients import Link, import_links, order_keys
 
@@ -143,4 +143,28 @@ async def test_no_search_reads_a_partition_from_end_to_end(postgres_url: str) ->
             filtered = [line for line in plan if "Rows Removed by Filter" in line and int(line.split()[-1]) > 2_000]
             assert not read, (search, read)
             assert not filtered, (search, plan)
+    await journal.close()
+
+
+async def test_on_sqlite_too_what_people_look_for_is_looked_up_in_an_index(tmp_path: Path) -> None:
+    """Broken on purpose once: without the index of control ids the whole table is read."""
+    upgrade_sqlite(tmp_path / "islet.db")
+    fill_sqlite(tmp_path / "islet.db", 5_000, STANDS_AT - timedelta(weeks=3), timedelta(weeks=4))
+    journal = SqliteJournal(tmp_path / "islet.db")
+    await journal.open()
+    for search, count in (
+        (Search(control_id="M17"), 1),
+        (Search(patients=("4711", "p1", "STM|4711")), 1),
+        (Search(code="code-3"), 1),
+        (Search(fingerprint="fingerprint-of-delivery", limit=5), 5),
+        (Search(state="held", limit=8), 8),
+        (Search(channel="channel-3"), 50),
+    ):
+        asked: Any = _Asked(journal)
+        assert len(await find(asked, search)) == count, search
+        for statement in asked.statements:
+            sql = str(statement.compile(journal.reader.sync_engine, compile_kwargs={"literal_binds": True}))
+            plan = [row[3] for row in await journal.queries.all(text(f"EXPLAIN QUERY PLAN {sql}".replace(":", r"\:")))]
+            whole = [line for line in plan if line.startswith("SCAN") and "_waiting" not in line]
+            assert not [line for line in whole if line.split()[1] in ("message", "delivery", "other")], (search, plan)
     await journal.close()

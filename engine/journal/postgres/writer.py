@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Executable, text
+from sqlalchemy import Executable, Insert, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.contracts.journal import DeliveryOutcome, ProcessOutcome, Receipt
 from engine.journal.errors import journal_error
-from engine.journal.postgres import statements
+from engine.journal.postgres import bulk, statements
 from engine.journal.postgres.commits import GroupCommits
 from engine.journal.postgres.statements import Connection
 from engine.journal.recent import Recent
@@ -114,6 +114,9 @@ class PostgresTransaction:
     async def execute(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> Sequence[Any]:
+        if isinstance(statement, Insert) and parameters is not None and bulk.may_be_copied(statement, parameters):
+            await _told(bulk.copy(self._raw, cast(Table, statement.table), parameters))
+            return ()
         rows = [dict(row) for row in parameters] if parameters is not None else None
         # One set of parameters is a query like any other; many run as one batch and give no rows.
         given = rows[0] if rows is not None and len(rows) == 1 else rows

@@ -56,6 +56,7 @@ destinations:
 retry: {attempts: 4, first_wait: 20s, longest_wait: 5s, jitter: true}
 when_it_fails: review
 holds_up_to: 50
+lane: batch
 keep: {bodies: 7d, metadata: 90d}
 """
 ENV = {"HOST": "0123", "PORT": "2600"}
@@ -85,7 +86,7 @@ def test_a_channel_with_everything_becomes_a_plan(tmp_path: Path) -> None:
     assert step.codes["2339-0"]["analyte"] == "blood-glucose"
     assert plan.feeds == ("reconcile",)
     assert plan.retry == RetryPolicy(4, 20.0, 20.0, 0.5)
-    assert (plan.when_it_fails, plan.holds_up_to) == ("review", 50)
+    assert (plan.when_it_fails, plan.holds_up_to, plan.lane) == ("review", 50, "batch")
     assert plan.retention == Retention(7 * DAY, 90 * DAY)
 
 
