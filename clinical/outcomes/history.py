@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from clinical.outcomes.cleaning import LONGEST_INTERVAL_SECONDS, NO_DROPS, Slots
-from clinical.outcomes.elements import Element, Item, merged
+from clinical.outcomes.elements import Element, Item, merged, merged_tails
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
@@ -65,18 +65,15 @@ def window_element(days: Mapping[date, Element], window: Window, profile: Profil
 def rolling_elements(
     days: Mapping[date, Element], last: date, counts: Iterable[int], profile: Profile
 ) -> dict[int, Element]:
-    """The elements of the windows of so many days that all end with `last`, each made from the next shorter one: what a
-    change today costs is one pass over the longest window."""
-    found: dict[int, Element] = {}
-    known, tail = 0, list[Element]()
-    for count in sorted(set(counts)):
-        wanted = [last - timedelta(days=back) for back in range(count - 1, known - 1, -1)]
-        missing = [day for day in wanted if day not in days]
-        if missing:
-            raise OutcomeError(f"{len(missing)} days of the window have no element; make them first", "elements")
-        found[count] = merged([*(days[day] for day in wanted), *tail], profile)
-        known, tail = count, [found[count]]
-    return found
+    """The elements of the windows of so many days that all end with `last`, at the cost of the longest one."""
+    wanted = sorted(set(counts))
+    if not wanted:
+        return {}
+    dates = [last - timedelta(days=back) for back in range(wanted[-1] - 1, -1, -1)]
+    missing = [day for day in dates if day not in days]
+    if missing:
+        raise OutcomeError(f"{len(missing)} days of the window have no element; make them first", "elements")
+    return dict(zip(wanted, merged_tails([days[day] for day in dates], wanted, profile), strict=True))
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
@@ -95,7 +92,7 @@ _decoder = msgspec.msgpack.Decoder(_Stored)
 
 def encode(element: Element) -> bytes:
     """An element as bytes, the same for the same element."""
-    arrays = (element.cells, element.lost_millis, element.dropped, element.days, *element.runs.columns())
+    arrays = (element.cells, element.lost_millis, element.dropped, element.days, *element.runs.table)
     item = element.last_item
     return _encoder.encode(
         _Stored(
@@ -141,7 +138,7 @@ def _restored(stored: _Stored) -> Element:
         lost_millis=lost,
         dropped=dropped,
         days=days,
-        runs=Runs(*columns),
+        runs=Runs(np.array(columns).reshape(7, -1)),
         first=_slot(stored.edges[0]),
         last=_slot(stored.edges[1]),
         first_item_millis=stored.first_item_millis,
