@@ -12,7 +12,6 @@ from pydantic import Field, field_validator, model_validator
 
 from clinical import units
 from clinical.issued import Cause, IssuedOutcome, encode
-from clinical.outcomes import IGLU, ISLET, SHIPPED
 from clinical.outcomes.plain_values import BloodPressure, Weight
 from clinical.outcomes.subjects import Glucose, Measured, Subject
 from clinical.records import AnyRecord, DeviceEvent, PatientRef, Quantity, Status, order_key
@@ -21,6 +20,7 @@ from ledger.outcome_lane import bring_up_to_date
 from ledger.outcome_rules import Change, Plan, Work
 from ledger.subjects import matter_of
 from transformers.record_bodies import read_records
+from transformers.target_sets import GlucoseMethod
 
 REBUILD = "rebuild"
 """Meta of a message without records that asks for all windows ending on these days: `2026-11-01/2026-11-20`."""
@@ -28,7 +28,6 @@ REBUILD = "rebuild"
 PATIENT = "rebuild_patient"
 """Meta beside it: whose, as the JSON of a `PatientRef`."""
 
-_PROFILES = {profile.name: profile for profile in (ISLET, IGLU)}
 _LONGEST_DAYS = 366
 _NOTHING = Quantity(steps=0, unit=units.UNITY)
 _CAUSES: Mapping[Status, Cause] = {
@@ -45,7 +44,7 @@ class Target(sdk.Settings):
     diastolic_below: Annotated[int, Field(ge=40, le=150)] = 80
 
 
-class OutcomesSettings(sdk.Settings):
+class OutcomesSettings(GlucoseMethod):
     """`of`: what the outcomes are about. `windows`: lengths in whole local days, `1` the calendar day; `partial`:
     those that are also told of before they end. A window is final when it has ended and `grace` has passed."""
 
@@ -55,8 +54,6 @@ class OutcomesSettings(sdk.Settings):
     windows: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 7, 14, 30, 90)
     partial: tuple[int, ...] = (1,)
     grace: sdk.Duration = 0.0
-    targets: Literal["adult", "older-or-high-risk", "pregnancy-type-1", "pregnancy"] = "adult"
-    profile: Literal["islet", "iglu"] = "islet"
     target: Target = Target()
 
     @field_validator("windows")
@@ -96,7 +93,7 @@ class OutcomesSettings(sdk.Settings):
             return BloodPressure(self.target.systolic_below, self.target.diastolic_below)
         if self.of == "weight":
             return Weight()
-        return Glucose(_PROFILES[self.profile].with_targets(SHIPPED[self.targets]))
+        return Glucose(self.glucose_profile)
 
 
 @sdk.stateful_step("outcomes", settings=OutcomesSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.JSON)

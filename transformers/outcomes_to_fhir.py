@@ -60,12 +60,13 @@ def outcomes_to_fhir(message: sdk.Message, settings: OutcomesToFhirSettings) -> 
     """
     return [
         output
-        for number, each in enumerate(_read(message.body))
+        for number, each in enumerate(read_outcomes(message.body))
         for output in _outputs(message, each, number, settings)
     ]
 
 
-def _read(body: bytes) -> tuple[IssuedOutcome, ...]:
+def read_outcomes(body: bytes) -> tuple[IssuedOutcome, ...]:
+    """The outcomes of a message's body. Raises InvalidMessage if it is none."""
     try:
         return decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
