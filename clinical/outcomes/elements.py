@@ -18,7 +18,7 @@ from clinical.outcomes.cleaning import KEPT, Slots
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.reasons import NO_SPANS, Reason, Spans
+from clinical.outcomes.reasons import NO_SPANS, Reason, Spans, joined
 from clinical.outcomes.runs import Runs, bridged, runs_of
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import minute_of_day, ordinals
@@ -45,9 +45,10 @@ class Element:
     """Whole numbers about the readings from `start_millis` to before `end_millis`.
 
     `cells`: a sorted number for each reading that counts, its interval, time of day and level (`cell_parts`).
-    `covered_millis`: real time that they cover, the last one in full. `lost_millis`: real time lost, by `Reason`.
-    `dropped`: readings without effect, by `Reason`. `days`: local days with a reading, since 1970-01-01. `first`,
-    `last`: the outermost readings that count. `method`: the profile's digest.
+    `covered_millis`: real time that they cover, the last one in full. `lost_millis`: real time lost, by `Reason`, that
+    of exclusions included; `spans`: where these lie. `dropped`: readings without effect, by `Reason`. `days`: local
+    days with a reading, since 1970-01-01. `first`, `last`: the outermost readings that count. `method`: the profile's
+    digest.
     """
 
     start_millis: int
@@ -58,6 +59,7 @@ class Element:
     censored_seconds: int
     covered_millis: int
     lost_millis: I64
+    spans: Spans
     dropped: I64
     days: I64
     runs: Runs
@@ -76,6 +78,8 @@ class Element:
         for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
             known.update(array.size.to_bytes(8, "big"))
             known.update(np.ascontiguousarray(array, dtype="<i8").data)
+        if self.spans.start.size:
+            known.update(repr([part.tolist() for part in self.spans.columns()]).encode())
         return known.hexdigest()
 
 
@@ -97,6 +101,7 @@ def element(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SP
     bins = minute_of_day(kept.millis, window.zone) // BIN_MINUTES
     cells = np.sort(kept.interval_seconds << (_LEVEL_BITS + _BIN_BITS) | bins << _LEVEL_BITS | kept.level)
     covered, lost, last_item = _covers(inside, spans)
+    excluded = spans.within(window.start_millis, window.end_millis)
     some = kept.millis.size > 0
     return Element(
         start_millis=window.start_millis,
@@ -106,7 +111,8 @@ def element(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SP
         cells=cells,
         censored_seconds=int(kept.interval_seconds[kept.censored].sum()),
         covered_millis=covered,
-        lost_millis=lost + _spanned(window, spans),
+        lost_millis=lost + excluded.millis(),
+        spans=excluded,
         dropped=inside.drops.counts(),
         days=np.unique(ordinals(kept.millis, window.zone)),
         runs=runs_of(kept, profile),
@@ -132,13 +138,6 @@ def _covers(inside: Slots, spans: Spans) -> tuple[int, I64, Item | None]:
     np.add.at(lost, inside.fate[~good], cover[~good])
     item = Item(int(inside.millis[-1]), int(cover[-1]), int(inside.fate[-1]))
     return int(cover[good].sum()), lost, item
-
-
-def _spanned(window: Window, spans: Spans) -> I64:
-    found = np.zeros(len(Reason), np.int64)
-    overlap = np.minimum(spans.end, window.end_millis) - np.maximum(spans.start, window.start_millis)
-    np.add.at(found, spans.reason, np.maximum(overlap, 0))
-    return found
 
 
 def merged(elements: Sequence[Element], profile: Profile) -> Element:
@@ -173,6 +172,7 @@ def _merged(elements: Sequence[Element], runs: Runs, profile: Profile) -> Elemen
         censored_seconds=sum(each.censored_seconds for each in elements),
         covered_millis=covered,
         lost_millis=lost,
+        spans=joined([each.spans for each in elements]),
         dropped=np.sum([each.dropped for each in elements], axis=0),
         days=np.unique(np.concatenate([each.days for each in elements])),
         runs=runs,

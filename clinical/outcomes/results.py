@@ -11,6 +11,7 @@ from clinical.outcomes.elements import Element, Item, cell_parts, merged
 from clinical.outcomes.episodes import Events, Kind, events, events_of_each, exclusive, nights
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.figures import Figures, Shares, figures, shares
+from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason
 from clinical.outcomes.tally import Tally, tally
@@ -94,8 +95,8 @@ def outcome(
     """The outcome of a window from its element (merged from days, or made at once: the same).
 
     `before`: the element of the day before, to tell what was going on at the start. `as_of_millis`: for a window that
-    has not ended, up to when its time counts. Raises `OutcomeError` (`elements`) for an element of another window or
-    method.
+    has not ended, up to when its time counts; a reading from later extends it. Raises `OutcomeError` (`elements`) for
+    an element of another window or method.
     """
     (only,) = outcomes([(found, window)], profile, as_of_millis=as_of_millis)
     return only if before is None else replace(only, ongoing_at_start=_ongoing(found, profile, before))
@@ -118,14 +119,14 @@ def outcomes(
 def _outcome(
     found: Element, window: Window, profile: Profile, happened: Mapping[Kind, Events], as_of_millis: int | None
 ) -> Outcome:
-    end = window.end_millis if as_of_millis is None else min(window.end_millis, as_of_millis)
+    end = _counted_until(found, window, as_of_millis)
     if end <= window.start_millis:
         raise OutcomeError("the window has not begun", "window")
     count = tally_of(found)
     share = shares(count, profile.targets)
     length = end - window.start_millis
     measured = min(count.total_seconds * 1000, length)
-    wearable = length - int(found.lost_millis[[Reason.WARM_UP, Reason.WARM_UP_ASSUMED]].sum())
+    wearable = length - int(_lost_until(found, end)[[Reason.WARM_UP, Reason.WARM_UP_ASSUMED]].sum())
     hypo = happened[Kind.HYPO_1]
     in_night, touching_night = nights(hypo, window.zone, profile)
     sufficient = measured * 10 >= length * SUFFICIENT_TENTHS and window.day_count >= SUFFICIENT_DAYS
@@ -153,6 +154,21 @@ def _outcome(
     )
 
 
+def _counted_until(found: Element, window: Window, as_of_millis: int | None) -> int:
+    """Where the counted time ends. A reading that says it is from later than `as_of_millis` (a clock that is ahead)
+    moves it to where that reading's time ends."""
+    end = window.end_millis if as_of_millis is None else min(window.end_millis, as_of_millis)
+    item = found.last_item
+    if item is not None and item.millis >= end > window.start_millis:
+        end = min(window.end_millis, item.millis + item.cover_millis)
+    return end
+
+
+def _lost_until(found: Element, end_millis: int) -> I64:
+    """Lost time without that of exclusions which lie behind `end_millis` (a warm-up that is not over, say)."""
+    return found.lost_millis - found.spans.within(end_millis, found.end_millis).millis()
+
+
 def _check(found: Element, window: Window, profile: Profile) -> None:
     if (found.start_millis, found.end_millis, found.zone) != (window.start_millis, window.end_millis, window.zone.key):
         raise OutcomeError("the element is of another window", "elements")
@@ -162,7 +178,7 @@ def _check(found: Element, window: Window, profile: Profile) -> None:
 
 def accounting(found: Element, end_millis: int) -> Accounting:
     """Where the time from an element's start to `end_millis` went."""
-    covered, lost = found.covered_millis, found.lost_millis.copy()
+    covered, lost = found.covered_millis, _lost_until(found, end_millis)
     item: Item | None = found.last_item
     if item is not None:
         over = max(0, item.millis + item.cover_millis - end_millis)

@@ -194,9 +194,12 @@ def test_shares_sum_to_100_and_every_millisecond_has_a_reason(
 ) -> None:
     rows, window = feed
     spans = data.draw(exclusions(window))
-    found = outcome(element(slots(rows, spans), window, ISLET, spans), window, ISLET)
+    now = data.draw(st.none() | st.integers(window.start_millis + 1, window.end_millis))
+    found = outcome(element(slots(rows, spans), window, ISLET, spans), window, ISLET, as_of_millis=now)
     account = found.accounting
-    assert account.covered_millis + sum(account.excluded_millis.values()) == window.end_millis - window.start_millis
+    assert account.covered_millis + sum(account.excluded_millis.values()) == account.window_millis
+    assert (now or window.end_millis) - window.start_millis <= account.window_millis
+    assert found.active_percent_after_warm_up is None or 0 <= found.active_percent_after_warm_up <= 100
     assert account.covered_millis >= 0
     assert all(lost >= 0 for lost in account.excluded_millis.values())
     if found.shares is None:
