@@ -90,9 +90,10 @@ NO_SPANS: Final = Spans(*(np.empty(0, np.int64) for _ in range(3)))
 
 def joined(parts: Sequence[Spans]) -> Spans:
     """Those of stretches that follow each other; what was cut at their edges is whole again."""
-    start, end, reason = (np.concatenate(column) for column in zip(*(each.columns() for each in parts), strict=True))
-    if not start.size:
+    some = [each.columns() for each in parts if each.start.size]
+    if not some:
         return NO_SPANS
+    start, end, reason = (np.concatenate(column) for column in zip(*some, strict=True))
     fresh = np.concatenate([[True], (start[1:] != end[:-1]) | (reason[1:] != reason[:-1])])
     last = np.append(fresh[1:], True)
     return Spans(start[fresh], end[last], reason[fresh])
