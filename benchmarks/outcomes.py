@@ -28,6 +28,7 @@ from clinical.outcomes import (
     days_ending,
     element,
     outcome,
+    outcomes,
     readings,
     rolling_elements,
     slots,
@@ -103,8 +104,8 @@ def bench_backfill() -> None:
 def _update(given: Readings, since: int, days: dict[date, Element]) -> None:
     near = given.part(given.millis >= since - 12 * 3_600_000)
     days[LAST_DAY] = element(slots(near), days_ending(LAST_DAY, 1, ZONE), ISLET)
-    for count, found in rolling_elements(days, LAST_DAY, WINDOWS, ISLET).items():
-        outcome(found, days_ending(LAST_DAY, count, ZONE), ISLET)
+    rolling = rolling_elements(days, LAST_DAY, WINDOWS, ISLET)
+    outcomes([(found, days_ending(LAST_DAY, count, ZONE)) for count, found in rolling.items()], ISLET)
 
 
 def main() -> None:

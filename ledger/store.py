@@ -13,8 +13,8 @@ from clinical.records import AnyRecord, Record, Road, Status
 from ledger import keys
 from ledger.book import Arrival, Book, Place
 from ledger.claims import Claim, Standing
-from ledger.outcome_marks import mark
 from ledger.one_of import one_of
+from ledger.outcome_marks import mark
 from ledger.rules import Reading
 from ledger.subjects import kind_in
 from ledger.tables import reading, reading_source

@@ -13,7 +13,6 @@ from pydantic import Field, field_validator, model_validator
 
 from clinical import units
 from clinical.issued import Cause, IssuedOutcome, encode
-from clinical.outcomes import IGLU, ISLET, SHIPPED
 from clinical.outcomes.plain_values import BloodPressure, Weight
 from clinical.outcomes.subjects import Glucose, Measured, Subject
 from clinical.records import AnyRecord, DeviceEvent, PatientRef, Quantity, Status, order_key
@@ -22,6 +21,7 @@ from ledger.outcome_lane import bring_up_to_date
 from ledger.outcome_rules import Change, Plan, Work
 from ledger.subjects import matter_of
 from transformers.record_bodies import read_records
+from transformers.target_sets import GlucoseMethod
 
 REBUILD = "rebuild"
 """Meta of a message without records that asks for all windows ending on these days: `2026-11-01/2026-11-20`."""
@@ -35,7 +35,6 @@ CHECK = "check"
 PATIENT = "rebuild_patient"
 """Meta beside either: whose, as the JSON of a `PatientRef`."""
 
-_PROFILES = {profile.name: profile for profile in (ISLET, IGLU)}
 _LONGEST_DAYS = 366
 _NOTHING = Quantity(steps=0, unit=units.UNITY)
 _CAUSES: Mapping[Status, Cause] = {
@@ -52,7 +51,7 @@ class Target(sdk.Settings):
     diastolic_below: Annotated[int, Field(ge=40, le=150)] = 80
 
 
-class OutcomesSettings(sdk.Settings):
+class OutcomesSettings(GlucoseMethod):
     """`of`: what the outcomes are about. `windows`: lengths in whole local days, `1` the calendar day; `partial`:
     those that are also told of before they end; `fixed`: those that lie side by side. A window is final when it has
     ended and `grace` has passed."""
@@ -64,8 +63,6 @@ class OutcomesSettings(sdk.Settings):
     partial: tuple[int, ...] = (1,)
     fixed: tuple[int, ...] = ()
     grace: sdk.Duration = 0.0
-    targets: Literal["adult", "older-or-high-risk", "pregnancy-type-1", "pregnancy"] = "adult"
-    profile: Literal["islet", "iglu"] = "islet"
     target: Target = Target()
 
     @field_validator("windows")
@@ -107,7 +104,7 @@ class OutcomesSettings(sdk.Settings):
             return BloodPressure(self.target.systolic_below, self.target.diastolic_below)
         if self.of == "weight":
             return Weight()
-        return Glucose(_PROFILES[self.profile].with_targets(SHIPPED[self.targets]))
+        return Glucose(self.glucose_profile)
 
 
 async def _together(

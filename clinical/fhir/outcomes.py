@@ -22,10 +22,11 @@ from clinical.outcome_codes import HYPO, MEANS, OWN_UNITS, PANEL, RANGES, RANGES
 from clinical.records import Instant
 
 OUTCOME_SYSTEM: Final = "urn:islet:outcome"
+SECONDS_SYSTEM: Final = "urn:islet:outcome-seconds"
 METHOD_SYSTEM: Final = "urn:islet:outcome-method"
-_GUIDE: Final = "http://hl7.org/fhir/uv/cgm/StructureDefinition/cgm-summary"
+GUIDE: Final = "http://hl7.org/fhir/uv/cgm/StructureDefinition/cgm-summary"
 _ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
-_STATUS: Final = {
+STATUS: Final = {
     OutcomeStatus.PARTIAL: "preliminary",
     OutcomeStatus.FINAL: "final",
     OutcomeStatus.AMENDED: "amended",
@@ -82,7 +83,7 @@ class _Glucose:
         else:
             made["valueQuantity"] = _quantity(value, single.text, single.unit)
             self._told.add(single.name)
-            _claim(made, self._how, f"{_GUIDE}-{single.name}")
+            _claim(made, self._how, f"{GUIDE}-{single.name}")
         self._members.append(made)
 
     def _ranges(self) -> None:
@@ -92,16 +93,25 @@ class _Glucose:
         made = _frame(self._outcome, self._how, name, code)
         if "in_range" in figures:
             made["component"] = [
-                {"code": concept(*code), "valueQuantity": _quantity(figures[band], "%", "%")}
+                {
+                    **self._numerator(band),
+                    "code": concept(*code),
+                    "valueQuantity": _quantity(figures[band], "%", "%"),
+                }
                 for band, code in _BANDS.items()
             ]
             self._told.add(name)
-            _claim(made, self._how, f"{_GUIDE}-{name}")
+            _claim(made, self._how, f"{GUIDE}-{name}")
         elif self._outcome.version == 1:
             return
         else:
             _withdraw(made)
         self._members.append(made)
+
+    def _numerator(self, band: str) -> dict[str, Any]:
+        """The measured time that a share counts; its denominator is `measured` in the extension of the whole."""
+        seconds = self._outcome.counts.get(f"{band}_seconds")
+        return {} if seconds is None else {"extension": [{"url": SECONDS_SYSTEM, "valueDecimal": seconds}]}
 
     def _events(self) -> dict[str, Any]:
         """How many hypoglycaemic events began, and for how many minutes they lasted."""
@@ -128,7 +138,7 @@ class _Glucose:
         else:
             made["dataAbsentReason"] = concept(_ABSENT, "unknown", "Unknown")
         if {"times-in-ranges", "gmi", "coefficient-of-variation", "days-of-wear"} <= self._told:
-            _claim(made, self._how, _GUIDE)
+            _claim(made, self._how, GUIDE)
         return made
 
 
@@ -165,24 +175,29 @@ def _frame(outcome: IssuedOutcome, how: OutcomeForm, figure: str, code: dict[str
         contained.append(outcome_provenance(outcome))
     if contained:
         made["contained"] = contained
-    made["extension"] = [_lineage(outcome)]
+    made["extension"] = [lineage_of(outcome)]
     made["identifier"] = [{"system": form.identifier_system, "value": f"{outcome.series}-{figure}"}]
-    made["status"] = _STATUS[outcome.status]
+    made["status"] = STATUS[outcome.status]
     made["category"] = category("laboratory")
     made["code"] = code
     made["subject"] = subject_of(outcome.patient, form)
-    zone = ZoneInfo(outcome.period.zone)
-    made["effectivePeriod"] = {
-        "start": _moment(outcome.period.start_millis, zone),
-        "end": _moment(outcome.period.end_millis - 1000, zone),
-    }
+    made["effectivePeriod"] = period_of(outcome)
     made["method"] = _method(outcome)
     if device is not None:
         made["device"] = device
     return made
 
 
-def _lineage(outcome: IssuedOutcome) -> dict[str, Any]:
+def period_of(outcome: IssuedOutcome) -> dict[str, Any]:
+    """The window, in the patient's zone; its last second, since the end of a Period belongs to it."""
+    zone = ZoneInfo(outcome.period.zone)
+    return {
+        "start": _moment(outcome.period.start_millis, zone),
+        "end": _moment(outcome.period.end_millis - 1000, zone),
+    }
+
+
+def lineage_of(outcome: IssuedOutcome) -> dict[str, Any]:
     """By which the figure can be walked back to what it rests on: `islet lineage` takes the id."""
     said: Mapping[str, str | None] = {
         "id": outcome.id,
@@ -194,9 +209,19 @@ def _lineage(outcome: IssuedOutcome) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [{"url": name, "valueString": value} for name, value in said.items() if value]
     numbers = {"version": outcome.version, "readings": outcome.readings}
     parts += [{"url": name, "valueInteger": number} for name, number in numbers.items()]
-    excluded = {name: millis for name, millis in outcome.accounting.items() if name not in ("window", "covered")}
-    parts += [{"url": f"excluded-{name}", "valueDecimal": millis // 1000} for name, millis in sorted(excluded.items())]
+    parts += [{"url": name, "valueDecimal": seconds} for name, seconds in _time_of(outcome).items()]
+    parts += [{"url": f"dropped-{reason}", "valueInteger": n} for reason, n in sorted(outcome.dropped.items())]
     return {"url": OUTCOME_SYSTEM, "extension": parts}
+
+
+def _time_of(outcome: IssuedOutcome) -> dict[str, int]:
+    """Seconds: of the window, of it covered by readings, of these readings' nominal time (what shares are of), and of
+    each reason why the rest is not counted."""
+    parts = dict(outcome.accounting)
+    found: dict[str, int] = {name: parts.pop(name) // 1000 for name in ("window", "covered") if name in parts}
+    if "measured_seconds" in outcome.counts:
+        found["measured"] = outcome.counts["measured_seconds"]
+    return found | {f"excluded-{reason}": millis // 1000 for reason, millis in sorted(parts.items())}
 
 
 def _method(outcome: IssuedOutcome) -> dict[str, Any]:

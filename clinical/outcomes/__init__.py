@@ -32,7 +32,7 @@ from clinical.outcomes.figures import Figures, Shares
 from clinical.outcomes.history import CONTEXT_MILLIS, affected_days, decode, encode, rolling_elements, window_element
 from clinical.outcomes.profile import IGLU, ISLET, VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, disjoint, warm_up
-from clinical.outcomes.results import Accounting, Outcome, outcome
+from clinical.outcomes.results import Accounting, Outcome, outcome, outcomes
 from clinical.outcomes.targets import (
     ADULT,
     OLDER,
@@ -101,6 +101,7 @@ __all__ = [
     "merged",
     "modd",
     "outcome",
+    "outcomes",
     "readings",
     "rolling_elements",
     "slots",

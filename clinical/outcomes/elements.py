@@ -18,8 +18,8 @@ from clinical.outcomes.cleaning import KEPT, Slots
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.reasons import NO_SPANS, Reason, Spans
-from clinical.outcomes.runs import Runs, bridge, joined, runs_of
+from clinical.outcomes.reasons import NO_SPANS, Reason, Spans, joined
+from clinical.outcomes.runs import Runs, bridged, runs_of
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import minute_of_day, ordinals
 
@@ -45,9 +45,10 @@ class Element:
     """Whole numbers about the readings from `start_millis` to before `end_millis`.
 
     `cells`: a sorted number for each reading that counts, its interval, time of day and level (`cell_parts`).
-    `covered_millis`: real time that they cover, the last one in full. `lost_millis`: real time lost, by `Reason`.
-    `dropped`: readings without effect, by `Reason`. `days`: local days with a reading, since 1970-01-01. `first`,
-    `last`: the outermost readings that count. `method`: the profile's digest.
+    `covered_millis`: real time that they cover, the last one in full. `lost_millis`: real time lost, by `Reason`, that
+    of exclusions included; `spans`: where these lie. `dropped`: readings without effect, by `Reason`. `days`: local
+    days with a reading, since 1970-01-01. `first`, `last`: the outermost readings that count. `method`: the profile's
+    digest.
     """
 
     start_millis: int
@@ -58,6 +59,7 @@ class Element:
     censored_seconds: int
     covered_millis: int
     lost_millis: I64
+    spans: Spans
     dropped: I64
     days: I64
     runs: Runs
@@ -73,9 +75,11 @@ class Element:
         edges = [_edge(self.first), _edge(self.last), self.first_item_millis, self.last_item]
         scalars = [self.start_millis, self.end_millis, self.zone, self.method, self.censored_seconds]
         known.update(repr([*scalars, self.covered_millis, *edges]).encode())
-        for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.columns()):
+        for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
             known.update(array.size.to_bytes(8, "big"))
-            known.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+            known.update(np.ascontiguousarray(array, dtype="<i8").data)
+        if self.spans.start.size:
+            known.update(repr([part.tolist() for part in self.spans.columns()]).encode())
         return known.hexdigest()
 
 
@@ -97,6 +101,7 @@ def element(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SP
     bins = minute_of_day(kept.millis, window.zone) // BIN_MINUTES
     cells = np.sort(kept.interval_seconds << (_LEVEL_BITS + _BIN_BITS) | bins << _LEVEL_BITS | kept.level)
     covered, lost, last_item = _covers(inside, spans)
+    excluded = spans.within(window.start_millis, window.end_millis)
     some = kept.millis.size > 0
     return Element(
         start_millis=window.start_millis,
@@ -106,7 +111,8 @@ def element(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SP
         cells=cells,
         censored_seconds=int(kept.interval_seconds[kept.censored].sum()),
         covered_millis=covered,
-        lost_millis=lost + _spanned(window, spans),
+        lost_millis=lost + excluded.millis(),
+        spans=excluded,
         dropped=inside.drops.counts(),
         days=np.unique(ordinals(kept.millis, window.zone)),
         runs=runs_of(kept, profile),
@@ -134,17 +140,25 @@ def _covers(inside: Slots, spans: Spans) -> tuple[int, I64, Item | None]:
     return int(cover[good].sum()), lost, item
 
 
-def _spanned(window: Window, spans: Spans) -> I64:
-    found = np.zeros(len(Reason), np.int64)
-    overlap = np.minimum(spans.end, window.end_millis) - np.maximum(spans.start, window.start_millis)
-    np.add.at(found, spans.reason, np.maximum(overlap, 0))
-    return found
-
-
 def merged(elements: Sequence[Element], profile: Profile) -> Element:
     """The element of neighbouring stretches, given in order of time. Raises `OutcomeError` (`elements`) if there is
     none, one is missing between two, or they were made by another method or in another zone."""
-    _check(elements, profile)
+    (whole,) = merged_tails(elements, [len(elements)], profile)
+    return whole
+
+
+def merged_tails(elements: Sequence[Element], counts: Sequence[int], profile: Profile) -> list[Element]:
+    """For each count the element of that many of the stretches, the last ones: what `merged` gives for them, the gaps
+    between stretches looked at once for all."""
+    _check(elements, counts, profile)
+    parts = [(e.runs, e.first, e.last) for e in elements if e.first is not None and e.last is not None]
+    before = np.cumsum([0, *(each.first is not None for each in elements)])
+    starts_at = [int(before[len(elements) - count]) for count in counts]
+    tails = zip(counts, bridged(parts, starts_at, profile), strict=True)
+    return [_merged(elements[len(elements) - count :], runs, profile) for count, runs in tails]
+
+
+def _merged(elements: Sequence[Element], runs: Runs, profile: Profile) -> Element:
     covered, lost = _settled(elements)
     firsts = [each.first for each in elements if each.first is not None]
     lasts = [each.last for each in elements if each.last is not None]
@@ -154,13 +168,14 @@ def merged(elements: Sequence[Element], profile: Profile) -> Element:
         end_millis=elements[-1].end_millis,
         zone=elements[0].zone,
         method=profile.digest,
-        cells=np.sort(np.concatenate([each.cells for each in elements])),
+        cells=_in_order(np.concatenate([each.cells for each in elements])),
         censored_seconds=sum(each.censored_seconds for each in elements),
         covered_millis=covered,
         lost_millis=lost,
+        spans=joined([each.spans for each in elements]),
         dropped=np.sum([each.dropped for each in elements], axis=0),
         days=np.unique(np.concatenate([each.days for each in elements])),
-        runs=_bridged(elements, profile),
+        runs=runs,
         first=firsts[0] if firsts else None,
         last=lasts[-1] if lasts else None,
         first_item_millis=next((e.first_item_millis for e in elements if e.first_item_millis is not None), None),
@@ -168,8 +183,15 @@ def merged(elements: Sequence[Element], profile: Profile) -> Element:
     )
 
 
-def _check(elements: Sequence[Element], profile: Profile) -> None:
-    if not elements:
+def _in_order(cells: I64) -> I64:
+    """Sorted; in four bytes, where they fit, it takes half the time. Only intervals of 68 minutes and more do not."""
+    if cells.size and cells.max() <= np.iinfo(np.uint32).max:
+        return np.sort(cells.astype(np.uint32)).astype(np.int64)
+    return np.sort(cells)
+
+
+def _check(elements: Sequence[Element], counts: Sequence[int], profile: Profile) -> None:
+    if not elements or min(counts) < 1:
         raise OutcomeError("there is nothing to merge", "elements")
     method = profile.digest
     if any(each.method != method for each in elements):
@@ -194,29 +216,6 @@ def _settled(elements: Sequence[Element]) -> tuple[int, I64]:
                 lost[item.account] -= over
         item = each.last_item or item
     return covered, lost
-
-
-def _bridged(elements: Sequence[Element], profile: Profile) -> Runs:
-    parts: list[Runs] = []
-    last: Slots | None = None
-    for each in elements:
-        if each.first is None or each.last is None:
-            continue
-        if last is None:
-            parts.append(each.runs)
-        else:
-            between, broken = bridge(last, each.first, profile)
-            parts += [between, each.runs if broken else _unbroken(each.runs)]
-        last = each.last
-    return joined(parts)
-
-
-def _unbroken(runs: Runs) -> Runs:
-    """The same runs, going on from what came before."""
-    broken = runs.broken.copy()
-    broken[0] = 0
-    band, start, end, seconds, filled, _, group = runs.columns()
-    return Runs(band, start, end, seconds, filled, broken, group)
 
 
 def day_elements(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SPANS) -> list[Element]:

@@ -7,9 +7,11 @@ it. Level 2 events are a subset of level 1. Prolonged: at least 120 minutes in t
 accumulated.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -95,7 +97,7 @@ _OPENING, _NEITHER, _CLOSING = 1, 0, -1
 
 def events(runs: Runs, kind: Kind, profile: Profile) -> Events:
     """The events of one kind. Nothing is open before the first run: what ran already begins with the first reading."""
-    meaning = _meanings(kind, profile)[runs.band]
+    meaning = _meanings(kind, profile.level2_ends_in_range)[runs.band]
     if not (meaning == _OPENING).any():
         return Events(kind, *(np.empty(0, np.int64) for _ in range(4)))
     fresh = np.concatenate([[True], (meaning[1:] != meaning[:-1]) | (runs.broken[1:] != 0)])
@@ -106,6 +108,20 @@ def events(runs: Runs, kind: Kind, profile: Profile) -> Events:
         return _between(runs, kind, starts, begins[starts], closes)
     long_enough = np.add.reduceat(runs.seconds, starts) >= _least(kind, profile)
     return _between(runs, kind, starts, (meaning[starts] == _OPENING) & long_enough, closes)
+
+
+def events_of_each(many: Sequence[Runs], profile: Profile) -> list[dict[Kind, Events]]:
+    """The events of every kind, apart for each of these runs, which may be of windows that overlap."""
+    table = np.concatenate([runs.table for runs in many], axis=1)
+    table[-1] = np.repeat(np.arange(len(many)), [len(runs) for runs in many])
+    found: list[dict[Kind, Events]] = [{} for _ in many]
+    for kind in Kind:
+        every = events(Runs(table), kind, profile)
+        columns = every.start_millis, every.end_millis, every.ended, np.zeros_like(every.group)
+        cuts = np.searchsorted(every.group, np.arange(len(many) + 1)).tolist()
+        for number, (start, end) in enumerate(pairwise(cuts)):
+            found[number][kind] = Events(kind, *(column[start:end] for column in columns))
+    return found
 
 
 def _closing(runs: Runs, meaning: I64, fresh: Flags, profile: Profile) -> tuple[I64, Flags]:
@@ -138,21 +154,21 @@ def _between(runs: Runs, kind: Kind, starts: I64, opens: Flags, closes: Flags) -
 
 
 @lru_cache(maxsize=256)
-def _meanings(kind: Kind, profile: Profile) -> I64:
+def _meanings(kind: Kind, level2_ends_in_range: bool) -> I64:
     """For each band what a run in it does to an event."""
-    table = np.array([_meaning(band, kind, profile) for band in Band], np.int64)
+    table = np.array([_meaning(band, kind, level2_ends_in_range) for band in Band], np.int64)
     table.flags.writeable = False
     return table
 
 
-def _meaning(band: Band, kind: Kind, profile: Profile) -> int:
+def _meaning(band: Band, kind: Kind, level2_ends_in_range: bool) -> int:
     if band in _OPENS[kind]:
         return _OPENING
     if kind is Kind.HYPER_EXTENDED:
         return _CLOSING if band in _HYPER_CLOSES else _NEITHER
-    if profile.level2_ends_in_range and kind is Kind.HYPO_2:
+    if level2_ends_in_range and kind is Kind.HYPO_2:
         return _CLOSING if band in _HYPO_CLOSES else _NEITHER
-    if profile.level2_ends_in_range and kind is Kind.HYPER_2:
+    if level2_ends_in_range and kind is Kind.HYPER_2:
         return _CLOSING if band in _HYPER_CLOSES else _NEITHER
     return _CLOSING
 
@@ -172,8 +188,10 @@ def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
     highs = np.flatnonzero(high)
     if not highs.size:
         return begins
-    ends = np.cumsum(runs.seconds)
     sums = np.concatenate([[0], np.cumsum(runs.seconds * high)])
+    if sums[-1] < EXTENDED_SECONDS:
+        return begins
+    ends = np.cumsum(runs.seconds)
     after_recovery = starts[1:][closes[:-1]]
     cuts = np.union1d(np.flatnonzero(runs.broken), after_recovery)
     segment = np.searchsorted(cuts, highs, side="right") - 1
@@ -196,17 +214,13 @@ def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
     return begins
 
 
-def night_starts(found: Events, zone: ZoneInfo, profile: Profile) -> Flags:
-    """Which events begin in the night of the patient's zone."""
-    return _is_night(minute_of_day(found.start_millis, zone), profile)
-
-
-def overlaps_night(found: Events, zone: ZoneInfo, profile: Profile) -> Flags:
-    """Which events have any moment in the night: they begin in one, or last until one begins."""
+def nights(found: Events, zone: ZoneInfo, profile: Profile) -> tuple[Flags, Flags]:
+    """Which events begin in the night of the patient's zone, and which have any moment in it: they begin in one, or
+    last until one begins."""
     minute = minute_of_day(found.start_millis, zone)
+    starts = _is_night(minute, profile)
     until_night = (profile.night_start_minute - minute) % 1440
-    long_enough = found.end_millis - found.start_millis > until_night * 60_000
-    return _is_night(minute, profile) | long_enough
+    return starts, starts | (found.end_millis - found.start_millis > until_night * 60_000)
 
 
 def _is_night(minute: I64, profile: Profile) -> Flags:

@@ -127,7 +127,7 @@ def figures(tally: Tally, share: Shares) -> Figures:
     sd = None if variance is None else sqrt(variance)
     low, high = tally.risks()
     hypo, hyper, whole = gri(share)
-    least, greatest = tally.extremes()
+    least, *percentiles, greatest = tally.quantiles((0, *PERCENTILES, 100))
     return Figures(
         mean=mean,
         mean_mmol_l=mean_mmol_l,
@@ -143,7 +143,7 @@ def figures(tally: Tally, share: Shares) -> Figures:
         gri=whole,
         gri_hypo=hypo,
         gri_hyper=hyper,
-        percentiles=tally.quantiles(PERCENTILES),
+        percentiles=tuple(percentiles),
         least=least,
         greatest=greatest,
     )

@@ -14,11 +14,11 @@ import msgspec
 import numpy as np
 
 from clinical.outcomes.cleaning import LONGEST_INTERVAL_SECONDS, NO_DROPS, Slots
-from clinical.outcomes.elements import Element, Item, merged
+from clinical.outcomes.elements import Element, Item, merged, merged_tails
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.reasons import Span
+from clinical.outcomes.reasons import NO_SPANS, Span, Spans
 from clinical.outcomes.runs import Runs
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import day_of
@@ -65,18 +65,15 @@ def window_element(days: Mapping[date, Element], window: Window, profile: Profil
 def rolling_elements(
     days: Mapping[date, Element], last: date, counts: Iterable[int], profile: Profile
 ) -> dict[int, Element]:
-    """The elements of the windows of so many days that all end with `last`, each made from the next shorter one: what a
-    change today costs is one pass over the longest window."""
-    found: dict[int, Element] = {}
-    known, tail = 0, list[Element]()
-    for count in sorted(set(counts)):
-        wanted = [last - timedelta(days=back) for back in range(count - 1, known - 1, -1)]
-        missing = [day for day in wanted if day not in days]
-        if missing:
-            raise OutcomeError(f"{len(missing)} days of the window have no element; make them first", "elements")
-        found[count] = merged([*(days[day] for day in wanted), *tail], profile)
-        known, tail = count, [found[count]]
-    return found
+    """The elements of the windows of so many days that all end with `last`, at the cost of the longest one."""
+    wanted = sorted(set(counts))
+    if not wanted:
+        return {}
+    dates = [last - timedelta(days=back) for back in range(wanted[-1] - 1, -1, -1)]
+    missing = [day for day in dates if day not in days]
+    if missing:
+        raise OutcomeError(f"{len(missing)} days of the window have no element; make them first", "elements")
+    return dict(zip(wanted, merged_tails([days[day] for day in dates], wanted, profile), strict=True))
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
@@ -88,14 +85,25 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     last_item: tuple[int, int, int] | None
 
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_WITHOUT_SPANS: Final = 1
+"""The format before: exclusions that lie behind now are not told apart from those before it."""
+
+_RUN_COLUMNS: Final = 7
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Stored)
 
 
 def encode(element: Element) -> bytes:
     """An element as bytes, the same for the same element."""
-    arrays = (element.cells, element.lost_millis, element.dropped, element.days, *element.runs.columns())
+    arrays = (
+        element.cells,
+        element.lost_millis,
+        element.dropped,
+        element.days,
+        *element.runs.table,
+        *element.spans.columns(),
+    )
     item = element.last_item
     return _encoder.encode(
         _Stored(
@@ -120,7 +128,7 @@ def decode(body: bytes) -> Element:
     """The element of such bytes. Raises `OutcomeError` (`stored`) for anything else."""
     try:
         stored = _decoder.decode(body)
-        if stored.version == _FORMAT:
+        if stored.version in (_FORMAT, _WITHOUT_SPANS):
             return _restored(stored)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise OutcomeError("this is no stored element; make it anew from the readings", "stored") from error
@@ -129,6 +137,7 @@ def decode(body: bytes) -> Element:
 
 def _restored(stored: _Stored) -> Element:
     cells, lost, dropped, days, *columns = (_array(part) for part in stored.arrays)
+    runs, spans = columns[:_RUN_COLUMNS], columns[_RUN_COLUMNS:]
     start, end, zone, method, censored, covered = stored.scalars
     return Element(
         start_millis=start,
@@ -139,9 +148,10 @@ def _restored(stored: _Stored) -> Element:
         censored_seconds=censored,
         covered_millis=covered,
         lost_millis=lost,
+        spans=Spans(*spans) if spans else NO_SPANS,
         dropped=dropped,
         days=days,
-        runs=Runs(*columns),
+        runs=Runs(np.array(runs).reshape(_RUN_COLUMNS, -1)),
         first=_slot(stored.edges[0]),
         last=_slot(stored.edges[1]),
         first_item_millis=stored.first_item_millis,

@@ -1,8 +1,7 @@
 """Profiles: every choice on which tools disagree, by name, so that a figure says how it was made."""
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Final
 
 import msgspec
@@ -36,6 +35,8 @@ class Profile:
     level2_ends_in_range: bool = False
     night_start_minute: int = 0
     night_end_minute: int = 360
+    digest: str = field(init=False, repr=False, compare=False)
+    """SHA-256 over every choice and the version of the metrics: equal digests, equal method."""
 
     def __post_init__(self) -> None:
         lengths = ("event_seconds", "recovery_seconds", "prolonged_seconds")
@@ -46,19 +47,16 @@ class Profile:
             wrong.append("night must lie between minute 0 and 1440 of the day")
         if wrong:
             raise OutcomeError(f"profile {self.name!r}: " + "; ".join(wrong), "profile")
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over every choice and the version of the metrics: equal digests, equal method."""
-        return _digest(self)
+        object.__setattr__(self, "digest", _digest(self))
 
     def with_targets(self, targets: TargetSet) -> "Profile":
         return replace(self, targets=targets)
 
 
-@lru_cache(maxsize=256)
 def _digest(profile: Profile) -> str:
-    return hashlib.sha256(msgspec.json.encode([VERSION, asdict(profile)], order="sorted")).hexdigest()
+    choices = {each.name: getattr(profile, each.name) for each in fields(profile) if each.init}
+    choices["targets"] = asdict(profile.targets)
+    return hashlib.sha256(msgspec.json.encode([VERSION, choices], order="sorted")).hexdigest()
 
 
 ISLET: Final = Profile()

@@ -1,6 +1,6 @@
 """Why a reading or a stretch of time does not count."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
@@ -60,6 +60,10 @@ class Spans:
     end: I64
     reason: I64
 
+    def columns(self) -> tuple[I64, I64, I64]:
+        """All arrays, in the order of the fields."""
+        return self.start, self.end, self.reason
+
     def covering(self, millis: I64) -> I64:
         """For each time the reason of the span it lies in, or -1."""
         if not self.start.size:
@@ -68,8 +72,31 @@ class Spans:
         inside = (place >= 0) & (millis < self.end[place])
         return np.where(inside, self.reason[place], -1)
 
+    def within(self, start_millis: int, end_millis: int) -> "Spans":
+        """What of them lies from `start_millis` to before `end_millis`."""
+        start, end = np.maximum(self.start, start_millis), np.minimum(self.end, end_millis)
+        some = end > start
+        return Spans(start[some], end[some], self.reason[some])
+
+    def millis(self) -> I64:
+        """How much time they take, by `Reason`."""
+        found = np.zeros(len(Reason), np.int64)
+        np.add.at(found, self.reason, self.end - self.start)
+        return found
+
 
 NO_SPANS: Final = Spans(*(np.empty(0, np.int64) for _ in range(3)))
+
+
+def joined(parts: Sequence[Spans]) -> Spans:
+    """Those of stretches that follow each other; what was cut at their edges is whole again."""
+    some = [each.columns() for each in parts if each.start.size]
+    if not some:
+        return NO_SPANS
+    start, end, reason = (np.concatenate(column) for column in zip(*some, strict=True))
+    fresh = np.concatenate([[True], (start[1:] != end[:-1]) | (reason[1:] != reason[:-1])])
+    last = np.append(fresh[1:], True)
+    return Spans(start[fresh], end[last], reason[fresh])
 
 
 def disjoint(spans: Iterable[Span]) -> Spans:

@@ -1,16 +1,17 @@
 """An outcome: all figures of one window of one patient, with what they rest on."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from clinical.outcomes.cleaning import KEPT
 from clinical.outcomes.elements import Element, Item, cell_parts, merged
-from clinical.outcomes.episodes import Events, Kind, events, exclusive, night_starts, overlaps_night
+from clinical.outcomes.episodes import Events, Kind, events, events_of_each, exclusive, nights
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.figures import Figures, Shares, figures, shares
+from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason
 from clinical.outcomes.tally import Tally, tally
@@ -94,21 +95,41 @@ def outcome(
     """The outcome of a window from its element (merged from days, or made at once: the same).
 
     `before`: the element of the day before, to tell what was going on at the start. `as_of_millis`: for a window that
-    has not ended, up to when its time counts. Raises `OutcomeError` (`elements`) for an element of another window or
-    method.
+    has not ended, up to when its time counts; a reading from later extends it. Raises `OutcomeError` (`elements`) for
+    an element of another window or method.
     """
-    _check(found, window, profile)
-    end = window.end_millis if as_of_millis is None else min(window.end_millis, as_of_millis)
+    (only,) = outcomes([(found, window)], profile, as_of_millis=as_of_millis)
+    return only if before is None else replace(only, ongoing_at_start=_ongoing(found, profile, before))
+
+
+def outcomes(
+    windows: Sequence[tuple[Element, Window]], profile: Profile, *, as_of_millis: int | None = None
+) -> list[Outcome]:
+    """The outcomes of several windows, each as `outcome` gives it; they may overlap. Events of all are found
+    together."""
+    for found, window in windows:
+        _check(found, window, profile)
+    happened = events_of_each([found.runs for found, _ in windows], profile) if windows else []
+    return [
+        _outcome(found, window, profile, mine, as_of_millis)
+        for (found, window), mine in zip(windows, happened, strict=True)
+    ]
+
+
+def _outcome(
+    found: Element, window: Window, profile: Profile, happened: Mapping[Kind, Events], as_of_millis: int | None
+) -> Outcome:
+    end = _counted_until(found, window, as_of_millis)
     if end <= window.start_millis:
         raise OutcomeError("the window has not begun", "window")
     count = tally_of(found)
     share = shares(count, profile.targets)
     length = end - window.start_millis
     measured = min(count.total_seconds * 1000, length)
-    wearable = length - int(found.lost_millis[[Reason.WARM_UP, Reason.WARM_UP_ASSUMED]].sum())
-    happened = {kind: events(found.runs, kind, profile) for kind in Kind}
+    wearable = length - int(_lost_until(found, end)[[Reason.WARM_UP, Reason.WARM_UP_ASSUMED]].sum())
     hypo = happened[Kind.HYPO_1]
-    sufficient = measured * 10 >= length * SUFFICIENT_TENTHS and len(list(window.days())) >= SUFFICIENT_DAYS
+    in_night, touching_night = nights(hypo, window.zone, profile)
+    sufficient = measured * 10 >= length * SUFFICIENT_TENTHS and window.day_count >= SUFFICIENT_DAYS
     return Outcome(
         window=window,
         version=VERSION,
@@ -126,11 +147,26 @@ def outcome(
         figures=figures(count, share) if share else None,
         events=happened,
         hypo_1_exclusive=len(exclusive(hypo, happened[Kind.HYPO_2])),
-        hypo_night_starts=int(night_starts(hypo, window.zone, profile).sum()),
-        hypo_night_overlaps=int(overlaps_night(hypo, window.zone, profile).sum()),
-        ongoing_at_start=_ongoing(found, profile, before),
+        hypo_night_starts=int(np.count_nonzero(in_night)),
+        hypo_night_overlaps=int(np.count_nonzero(touching_night)),
+        ongoing_at_start=frozenset(),
         goals=_judged(share, profile) if share and sufficient else {},
     )
+
+
+def _counted_until(found: Element, window: Window, as_of_millis: int | None) -> int:
+    """Where the counted time ends. A reading that says it is from later than `as_of_millis` (a clock that is ahead)
+    moves it to where that reading's time ends."""
+    end = window.end_millis if as_of_millis is None else min(window.end_millis, as_of_millis)
+    item = found.last_item
+    if item is not None and item.millis >= end > window.start_millis:
+        end = min(window.end_millis, item.millis + item.cover_millis)
+    return end
+
+
+def _lost_until(found: Element, end_millis: int) -> I64:
+    """Lost time without that of exclusions which lie behind `end_millis` (a warm-up that is not over, say)."""
+    return found.lost_millis - found.spans.within(end_millis, found.end_millis).millis()
 
 
 def _check(found: Element, window: Window, profile: Profile) -> None:
@@ -142,7 +178,7 @@ def _check(found: Element, window: Window, profile: Profile) -> None:
 
 def accounting(found: Element, end_millis: int) -> Accounting:
     """Where the time from an element's start to `end_millis` went."""
-    covered, lost = found.covered_millis, found.lost_millis.copy()
+    covered, lost = found.covered_millis, _lost_until(found, end_millis)
     item: Item | None = found.last_item
     if item is not None:
         over = max(0, item.millis + item.cover_millis - end_millis)

@@ -4,6 +4,7 @@ Runs concatenate: those of two days, with the gap at midnight bridged by the sam
 That is why events over midnight come out the same whether days are merged or all readings are read at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,42 +19,53 @@ from clinical.outcomes.targets import TargetSet
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:
-    """Stretches in order of time. `band`: `targets.Band`. `start_millis`: the first slot. `end_millis`: where the last
-    slot's nominal interval ends. `seconds`: nominal time in whole intervals, of which `filled_seconds` are
-    interpolated. `broken`: nothing, or a long gap, lies before it. `group`: whose (for many patients at once)."""
+    """Stretches in order of time: a column each, in a table of seven rows, so that many can be joined at once.
 
-    band: I64
-    start_millis: I64
-    end_millis: I64
-    seconds: I64
-    filled_seconds: I64
-    broken: I64
-    group: I64
+    `band`: `targets.Band`. `start_millis`: the first slot. `end_millis`: where the last slot's nominal interval ends.
+    `seconds`: nominal time in whole intervals, of which `filled_seconds` are interpolated. `broken`: nothing, or a long
+    gap, lies before it. `group`: whose (for many patients at once)."""
+
+    table: I64
 
     def __len__(self) -> int:
-        return int(self.band.size)
+        return int(self.table.shape[1])
 
-    def columns(self) -> list[I64]:
-        """All arrays, in the order of the fields."""
-        return [
-            self.band,
-            self.start_millis,
-            self.end_millis,
-            self.seconds,
-            self.filled_seconds,
-            self.broken,
-            self.group,
-        ]
+    @property
+    def band(self) -> I64:
+        return self._row(0)
+
+    @property
+    def start_millis(self) -> I64:
+        return self._row(1)
+
+    @property
+    def end_millis(self) -> I64:
+        return self._row(_END)
+
+    @property
+    def seconds(self) -> I64:
+        return self._row(3)
+
+    @property
+    def filled_seconds(self) -> I64:
+        return self._row(4)
+
+    @property
+    def broken(self) -> I64:
+        return self._row(_BROKEN)
+
+    @property
+    def group(self) -> I64:
+        return self._row(6)
+
+    def _row(self, place: int) -> I64:
+        row: I64 = self.table[place]
+        return row
 
 
-NO_RUNS: Final = Runs(*(np.empty(0, np.int64) for _ in range(7)))
+_END, _LENGTHS, _BROKEN = 2, slice(3, 5), 5
 
-
-def joined(parts: list[Runs]) -> Runs:
-    """The parts one after the other, stretches of the same band made one where nothing breaks them."""
-    if not parts:
-        return NO_RUNS
-    return coalesced(Runs(*(np.concatenate(columns) for columns in zip(*(p.columns() for p in parts), strict=True))))
+NO_RUNS: Final = Runs(np.empty((7, 0), np.int64))
 
 
 def coalesced(runs: Runs) -> Runs:
@@ -65,15 +77,10 @@ def coalesced(runs: Runs) -> Runs:
         return runs
     starts = np.flatnonzero(fresh)
     lasts = np.append(starts[1:], len(runs)) - 1
-    return Runs(
-        runs.band[starts],
-        runs.start_millis[starts],
-        runs.end_millis[lasts],
-        np.add.reduceat(runs.seconds, starts),
-        np.add.reduceat(runs.filled_seconds, starts),
-        runs.broken[starts],
-        runs.group[starts],
-    )
+    table = runs.table[:, starts]
+    table[_END] = runs.end_millis[lasts]
+    table[_LENGTHS] = np.add.reduceat(runs.table[_LENGTHS], starts, axis=1)
+    return Runs(table)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +141,7 @@ def runs_of_groups(millis: I64, level: Levels, interval_seconds: I64, edges: I64
     edge, lacking = after[between], missing[between]
     extra = _filling(millis, level, interval_seconds, rows.group[owner[between]], edge, lacking, profile.targets)
     places = np.repeat(owner[between] + 1, lacking)
-    return coalesced(Runs(*(np.insert(a, places, b) for a, b in zip(rows.columns(), extra.columns(), strict=True))))
+    return coalesced(Runs(np.insert(rows.table, places, extra.table, axis=1)))
 
 
 def band_of(level: Levels, profile: Profile) -> NDArray[np.int8]:
@@ -159,8 +166,8 @@ def _rows(millis: I64, level: Levels, interval_seconds: I64, edges: I64, starts:
         seconds = np.add.reduceat(interval_seconds, starts)
     broken = np.zeros(starts.size, np.int64)
     broken[0] = 1
-    return Runs(
-        band_of(level[starts], profile).astype(np.int64),
+    columns = (
+        band_of(level[starts], profile),
         millis[starts],
         millis[lasts] + _at(interval_seconds, lasts) * 1000,
         seconds,
@@ -168,6 +175,7 @@ def _rows(millis: I64, level: Levels, interval_seconds: I64, edges: I64, starts:
         broken,
         np.searchsorted(edges, starts, side="right") - 1,
     )
+    return Runs(np.array(columns, np.int64))
 
 
 def _filling(
@@ -187,23 +195,45 @@ def _filling(
     band += (value > limits[:, 2]).astype(np.int64) + (value > limits[:, 3])
     start = millis[owner] + (millis[owner + 1] - millis[owner]) * number // parts
     seconds = _at(interval_seconds, owner)
-    return Runs(band, start, start + seconds * 1000, seconds, seconds, np.zeros_like(owner), np.repeat(group, missing))
+    columns = (band, start, start + seconds * 1000, seconds, seconds, np.zeros_like(owner), np.repeat(group, missing))
+    return Runs(np.array(columns))
 
 
-def bridge(last: Slots, first: Slots, profile: Profile) -> tuple[Runs, bool]:
-    """What lies between two slots that follow each other: the runs of the interpolated slots, and whether it breaks.
-    `last` and `first` hold one slot each."""
-    if int(first.millis[0] - last.millis[0]) <= int(last.interval_seconds[0]) * 1500:
-        return NO_RUNS, False
-    pair = [np.concatenate(both) for both in zip(_three(last), _three(first), strict=True)]
-    millis, level, interval_seconds = pair
+def bridged(parts: Sequence[tuple[Runs, Slots, Slots]], starts_at: Sequence[int], profile: Profile) -> list[Runs]:
+    """The runs of stretches that follow each other, from each of the places `starts_at` to the last. A stretch comes
+    with its first and last slot, which hold one slot each; the gap between two is treated by the rule of `gaps`."""
+    if not parts:
+        return [NO_RUNS for _ in starts_at]
+    table = np.concatenate([runs.table for runs, _, _ in parts], axis=1)
+    heads = np.cumsum([0, *(len(runs) for runs, _, _ in parts)])
+    if len(parts) > 1:
+        table, heads = _with_bridges(table, heads, [slot for _, *ends in parts for slot in ends], profile)
+    found = []
+    for place in starts_at:
+        tail = table[:, heads[place] :].copy()
+        tail[_BROKEN, :1] = 1
+        found.append(coalesced(Runs(tail)))
+    return found
+
+
+def _with_bridges(table: I64, heads: I64, ends: Sequence[Slots], profile: Profile) -> tuple[I64, I64]:
+    """Columns of runs with those of the interpolated slots between stretches put in, and where each stretch, and the
+    end, is then. `ends`: the first and last slot of each stretch in turn."""
+    millis, level, interval_seconds = (
+        np.concatenate(column) for column in zip(*((s.millis, s.level, s.interval_seconds) for s in ends), strict=True)
+    )
     found = gaps(millis, level, interval_seconds, profile)
-    if not found.after.size or found.broken[0]:
-        return NO_RUNS, bool(found.after.size)
-    zero = np.zeros(1, np.int64)
-    missing = found.intervals - 1
-    return _filling(millis, level, interval_seconds, zero, zero, missing, profile.targets), False
-
-
-def _three(slots: Slots) -> tuple[I64, I64, I64]:
-    return slots.millis, slots.level, slots.interval_seconds
+    between = found.after % 2 == 1  # the others are stretches themselves
+    before, lacking, broken = found.after[between], found.intervals[between] - 1, found.broken[between]
+    table[_BROKEN, heads[1:-1]] = 0
+    table[_BROKEN, heads[before[broken] // 2 + 1]] = 1
+    before, lacking = before[~broken], lacking[~broken]
+    if not before.size:
+        return table, heads
+    group = np.zeros(before.size, np.int64)
+    extra = _filling(millis, level, interval_seconds, group, before, lacking, profile.targets)
+    following = before // 2 + 1
+    longer = np.insert(table, np.repeat(heads[following], lacking), extra.table, axis=1)
+    shift = np.zeros_like(heads)
+    shift[following] = lacking
+    return longer, heads + np.cumsum(shift)

@@ -12,13 +12,15 @@ from clinical.devices import model_of
 from clinical.outcomes.cleaning import slots
 from clinical.outcomes.columns import Columns, Row, columns
 from clinical.outcomes.columns import decode as columns_from
-from clinical.outcomes.elements import day_elements, merged
+from clinical.outcomes.elements import Element, day_elements, merged
 from clinical.outcomes.episodes import Ended, Events, Kind
+from clinical.outcomes.figures import Shares
 from clinical.outcomes.history import CONTEXT_MILLIS, decode, encode
 from clinical.outcomes.levels import UNITS
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, WarmUp, disjoint, warm_up
 from clinical.outcomes.results import Outcome, outcome
+from clinical.outcomes.targets import Band
 from clinical.outcomes.windows import Window
 from clinical.records import Detection, Device, Quantity
 
@@ -197,7 +199,10 @@ class Glucose:
         return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
 
     def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:
-        whole = merged([decode(each) for each in days], self.profile)
+        return self.found_of(merged([decode(each) for each in days], self.profile), window, as_of_millis)
+
+    def found_of(self, whole: Element, window: Window, as_of_millis: int) -> Found:
+        """The same from the window's own element."""
         return _glucose(outcome(whole, window, self.profile, as_of_millis=as_of_millis))
 
 
@@ -267,6 +272,8 @@ def _glucose(of: Outcome) -> Found:
     counts["hypo_night_starts"] = of.hypo_night_starts
     for kind in Kind:
         counts |= _events(of.events[kind])
+    if of.shares is not None:
+        counts |= _seconds(of.shares)
     return Found(
         digest=of.element_digest,
         readings=of.readings,
@@ -278,6 +285,13 @@ def _glucose(of: Outcome) -> Found:
         flags={"sufficient": of.sufficient, "bounded": of.bounded, "mixed_units": of.mixed_units}
         | {f"goal_{measure}": met for measure, met in of.goals.items()},
     )
+
+
+def _seconds(of: Shares) -> dict[str, int]:
+    """What the shares are made of: measured time in each band, and all of it, the denominator."""
+    named = dict(zip((band.name.lower() for band in Band), of.seconds, strict=True))
+    named |= {"tight": of.tight_seconds, "measured": of.total_seconds}
+    return {f"{name}_seconds": seconds for name, seconds in named.items()}
 
 
 def _events(found: Events) -> dict[str, int]:

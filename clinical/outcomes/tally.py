@@ -27,21 +27,21 @@ def _risks() -> tuple[I64, I64]:
 
 LOW_RISK, HIGH_RISK = _risks()
 
+_STEPS: Final[I64] = np.arange(STEPS_PER_UNIT, dtype=np.int64)
+_SQUARES: Final[I64] = _STEPS * _STEPS
+
 _BY_VALUE: Final[I64] = np.lexsort((np.arange(LEVELS), MICRO))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tally:
-    """`n` readings; `seconds` of nominal time at each level; `grain`: the greatest interval that all are multiples
-    of."""
+    """`n` readings; `seconds` of nominal time at each level, and `total_seconds` at all; `grain`: the greatest interval
+    that all are multiples of."""
 
     n: int
     seconds: I64
+    total_seconds: int
     grain: int
-
-    @property
-    def total_seconds(self) -> int:
-        return int(self.seconds.sum())
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -52,18 +52,16 @@ class Tally:
     def moments(self) -> tuple[Fraction, Fraction | None]:
         """Mean and variance, exact, in mg/dL. Units are summed apart, each in its own steps; only the sums are
         converted. The variance has n - 1 (None for one reading): weighted, times n / (n - 1)."""
-        total = self.total_seconds
-        first, second = Fraction(0), Fraction(0)
-        steps = np.arange(STEPS_PER_UNIT, dtype=np.int64)
+        total, first, second = self.total_seconds, 0, 0  # sums in millionths of mg/dL, and in those squared
         for unit, micro in enumerate(MICRO_PER_STEP):
             weights = self.seconds[unit * STEPS_PER_UNIT : (unit + 1) * STEPS_PER_UNIT]
-            step = Fraction(micro, 1_000_000)
-            first += int(weights @ steps) * step
-            second += int(weights @ (steps * steps)) * step * step
-        mean = first / total
+            first += int(weights @ _STEPS) * micro
+            second += int(weights @ _SQUARES) * micro * micro
+        mean = Fraction(first, total * 1_000_000)
         if self.n < 2:
             return mean, None
-        return mean, (second / total - mean * mean) * Fraction(self.n, self.n - 1)
+        spread = second * total - first * first
+        return mean, Fraction(spread * self.n, total * total * 10**12 * (self.n - 1))
 
     def risks(self) -> tuple[float, float]:
         """LBGI and HBGI: the sums of low and high risk over all time, by all time."""
@@ -74,26 +72,14 @@ class Tally:
         """Type 7 quantiles in mg/dL (Hyndman and Fan 1996; the default of R and NumPy), each reading standing there as
         often as the grain goes into its interval."""
         by_value = self.seconds[_BY_VALUE]
-        places = np.flatnonzero(by_value)
-        values = MICRO[_BY_VALUE[places]].tolist()
+        places = np.flatnonzero(by_value != 0)
+        values = MICRO[_BY_VALUE[places]]
         ends = np.cumsum(by_value[places] // self.grain)
         last = int(ends[-1]) - 1
-
-        def at(rank: int) -> int:
-            found: int = values[int(np.searchsorted(ends, rank, side="right"))]
-            return found
-
-        found = []
-        for percent in percents:
-            whole, rest = divmod(last * percent, 100)
-            upper = at(min(whole + 1, last))
-            found.append((at(whole) * (100 - rest) + upper * rest) / 100_000_000)
+        whole, rest = np.divmod(last * np.array(percents), 100)
+        lower, upper = values[np.searchsorted(ends, [whole, np.minimum(whole + 1, last)], side="right")]
+        found: list[float] = ((lower * (100 - rest) + upper * rest) / 100_000_000).tolist()
         return tuple(found)
-
-    def extremes(self) -> tuple[float, float]:
-        """Least and greatest value in mg/dL."""
-        values = MICRO[np.flatnonzero(self.seconds)]
-        return int(values.min()) / 1e6, int(values.max()) / 1e6
 
 
 def tally(interval_seconds: I64, level: I64) -> Tally:
@@ -105,4 +91,4 @@ def tally(interval_seconds: I64, level: I64) -> Tally:
         mine = level if alike else level[interval_seconds == interval]
         seconds += interval * np.bincount(mine, minlength=LEVELS)
         grain = gcd(grain, interval)
-    return Tally(int(level.size), seconds, grain)
+    return Tally(int(level.size), seconds, int(seconds.sum()), grain)

@@ -46,6 +46,11 @@ class Window:
             yield day
             day += timedelta(days=1)
 
+    @property
+    def day_count(self) -> int:
+        """How many local days it touches."""
+        return (day_of(self.end_millis - 1, self.zone) - day_of(self.start_millis, self.zone)).days + 1
+
     def by_day(self) -> list["Window"]:
         """The same time cut at local midnights."""
         cuts = [day_start(day, self.zone) for day in self.days()][1:]

@@ -1,6 +1,7 @@
 """Outcomes of days merge into those of any window, bit for bit; and neither order nor the way of cutting shows."""
 
 import random
+from dataclasses import fields
 from datetime import date, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from clinical.outcomes import (
     ISLET,
     Element,
     Kind,
+    Outcome,
     Readings,
     Reason,
     Slots,
@@ -29,7 +31,9 @@ from clinical.outcomes import (
     events,
     merged,
     outcome,
+    outcomes,
     readings,
+    rolling_elements,
     slots,
 )
 from clinical.outcomes.reasons import Spans
@@ -103,6 +107,30 @@ def test_merged_days_are_the_whole_window(feed: tuple[Readings, Window], data: s
 
 
 @given(feeds(), st.data())
+@settings(max_examples=30, deadline=None)
+def test_windows_that_end_together_are_each_what_they_are_alone(
+    feed: tuple[Readings, Window], data: st.DataObject
+) -> None:
+    rows, window = feed
+    spans = data.draw(exclusions(window))
+    chosen, dates = slots(rows, spans), list(window.days())
+    days = dict(zip(dates, day_elements(chosen, window, ISLET, spans), strict=True))
+    over = {count: days_ending(dates[-1], count, window.zone) for count in (1, 2, DAYS)}
+    rolling = rolling_elements(days, dates[-1], over, ISLET)
+    together = outcomes([(rolling[count], over[count]) for count in over], ISLET)
+    for count, found in zip(over, together, strict=True):
+        alone = outcome(element(chosen, over[count], ISLET, spans), over[count], ISLET)
+        assert rolling[count].digest == alone.element_digest
+        assert _told(found) == _told(alone)
+
+
+def _told(found: Outcome) -> list[object]:
+    """All that an outcome says, to compare."""
+    plain = [getattr(found, each.name) for each in fields(found) if each.name != "events"]
+    return [*plain, [[getattr(e, f.name).tolist() for f in fields(e)[1:]] for e in found.events.values()]]
+
+
+@given(feeds(), st.data())
 @settings(max_examples=50, deadline=None)
 def test_a_window_can_be_cut_anywhere_and_merged_in_any_grouping(
     feed: tuple[Readings, Window], data: st.DataObject
@@ -166,9 +194,12 @@ def test_shares_sum_to_100_and_every_millisecond_has_a_reason(
 ) -> None:
     rows, window = feed
     spans = data.draw(exclusions(window))
-    found = outcome(element(slots(rows, spans), window, ISLET, spans), window, ISLET)
+    now = data.draw(st.none() | st.integers(window.start_millis + 1, window.end_millis))
+    found = outcome(element(slots(rows, spans), window, ISLET, spans), window, ISLET, as_of_millis=now)
     account = found.accounting
-    assert account.covered_millis + sum(account.excluded_millis.values()) == window.end_millis - window.start_millis
+    assert account.covered_millis + sum(account.excluded_millis.values()) == account.window_millis
+    assert (now or window.end_millis) - window.start_millis <= account.window_millis
+    assert found.active_percent_after_warm_up is None or 0 <= found.active_percent_after_warm_up <= 100
     assert account.covered_millis >= 0
     assert all(lost >= 0 for lost in account.excluded_millis.values())
     if found.shares is None:

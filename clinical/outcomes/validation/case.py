@@ -26,10 +26,11 @@ Figure = float | int | str | None
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`given`: the readings, in words. `expected`: worked out by hand, `why` says how. `got`: computes it. Equal within
-    `tolerance`."""
+    """`given`: the readings, in words. `figure`: what is looked at, and its unit. `expected`: worked out by hand, `why`
+    says how. `got`: computes it. Equal within `tolerance`."""
 
     given: str
+    figure: str
     expected: Figure
     why: str
     got: Callable[[], Figure]

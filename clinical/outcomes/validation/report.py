@@ -42,18 +42,31 @@ def report(checked: Sequence[Checked]) -> str:
         "# Validation of outcomes",
         "",
         f"Metrics version {VERSION}, profile `{ISLET.name}` (`{ISLET.digest[:12]}`). {len(checked)} cases. {verdict}",
+        "",
+        "Each case is a few readings whose answer was worked out by hand from the definition; `because` says how.",
+        "`got` is what this installation computes from them now.",
+        "",
+        "| definition | cases | of them right |",
+        "|---|---|---|",
     ]
-    for topic in dict.fromkeys(each.topic for each in checked):
+    topics = list(dict.fromkeys(each.topic for each in checked))
+    lines += [_summary(topic, [each for each in checked if each.topic is topic]) for topic in topics]
+    for topic in topics:
         lines += ["", f"## {topic.title}", "", topic.definition, f"Source: {topic.source}.", ""]
-        lines += ["| given | expected | because | got | |", "|---|---|---|---|---|"]
+        lines += ["| given | figure | expected | because | got | |", "|---|---|---|---|---|---|"]
         lines += [_row(each) for each in checked if each.topic is topic]
     return "\n".join(lines) + "\n"
+
+
+def _summary(topic: Topic, cases: Sequence[Checked]) -> str:
+    right = sum(each.right for each in cases)
+    return f"| {topic.title} | {len(cases)} | {'all' if right == len(cases) else f'**{right}**'} |"
 
 
 def _row(each: Checked) -> str:
     case = each.case
     verdict = "right" if each.right else "**WRONG**"
-    return f"| {case.given} | {_text(case.expected)} | {case.why} | {_text(each.got)} | {verdict} |"
+    return f"| {case.given} | {case.figure} | {_text(case.expected)} | {case.why} | {_text(each.got)} | {verdict} |"
 
 
 def _text(figure: Figure) -> str:

@@ -4,10 +4,14 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
+from clinical.outcomes.cleaning import readings
 from clinical.outcomes.profile import ISLET
 from clinical.outcomes.reasons import Reason, warm_up
 from clinical.outcomes.targets import PREGNANCY, Band
 from clinical.outcomes.validation.case import (
+    MINUTE,
     MMOL_L,
     UTC_ZONE,
     Case,
@@ -38,7 +42,7 @@ def _band(steps: int, unit: int) -> Figure:
 
 def _edge(steps: int, expected: str, unit: int = 0) -> Case:
     text = f"{steps / 10} mmol/L" if unit else f"{steps} mg/dL"
-    return Case(f"one reading of {text}", expected, "the edge itself", lambda: _band(steps, unit))
+    return Case(f"one reading of {text}", "band", expected, "the edge itself", lambda: _band(steps, unit))
 
 
 BANDS: Final = Topic(
@@ -66,23 +70,32 @@ BANDS: Final = Topic(
         _edge(140, "very high", MMOL_L),
         Case(
             "100 mg/dL 18 times, 60 twice, 50, 200 twice, 300",
+            "in range, %",
             75.0,
             "18 of 24 readings are in range",
             lambda: share(on(at([100] * 18 + [60] * 2 + [50] + [200] * 2 + [300]))).in_range,
         ),
         Case(
             "the same",
+            "below range, %",
             12.5,
             "all below range: 3 of 24, level 2 included",
             lambda: share(on(at([100] * 18 + [60] * 2 + [50] + [200] * 2 + [300]))).below,
         ),
         Case(
             "69 mg/dL 12 times until noon, 3.9 mmol/L 12 times after",
+            "in range, %",
             50.0,
             "each in its own unit: half low, half in range",
             lambda: share(on(both(at([69] * 12), at([39] * 12, hour=12, unit=MMOL_L)))).in_range,
         ),
-        Case("every reading 45 mg/dL", 100.0, "all of it below range", lambda: share(on(at([45] * 288))).below),
+        Case(
+            "every reading 45 mg/dL",
+            "below range, %",
+            100.0,
+            "all of it below range",
+            lambda: share(on(at([45] * 288))).below,
+        ),
     ),
 )
 
@@ -91,15 +104,23 @@ TIGHT: Final = Topic(
     "Tight range: 70 to 140 mg/dL (3.9 to 7.8 mmol/L). Pregnancy: in range is 63 to 140 (3.5 to 7.8).",
     "ISPAD 2024; Battelino 2019",
     (
-        Case("69, 70, 140, 141 mg/dL", 50.0, "70 and 140 are in", lambda: share(on(at([69, 70, 140, 141]))).tight),
+        Case(
+            "69, 70, 140, 141 mg/dL",
+            "tight range, %",
+            50.0,
+            "70 and 140 are in",
+            lambda: share(on(at([69, 70, 140, 141]))).tight,
+        ),
         Case(
             "3.8, 3.9, 7.8, 7.9 mmol/L",
+            "tight range, %",
             50.0,
             "3.9 and 7.8 are in",
             lambda: share(on(at([38, 39, 78, 79], unit=MMOL_L))).tight,
         ),
         Case(
             "62, 63, 140, 141 mg/dL in pregnancy",
+            "in range, %",
             50.0,
             "63 and 140 are in",
             lambda: share(on(at([62, 63, 140, 141]), profile=ISLET.with_targets(PREGNANCY))).in_range,
@@ -114,33 +135,59 @@ AVERAGES: Final = Topic(
     "line between readings.",
     "Danne 2017; Bergenstal 2018; Nathan 2008",
     (
-        Case("100, 120, 140, 200 mg/dL", 140.0, "560 / 4", lambda: figure(on(at([100, 120, 140, 200]))).mean),
+        Case(
+            "100, 120, 140, 200 mg/dL",
+            "mean, mg/dL",
+            140.0,
+            "560 / 4",
+            lambda: figure(on(at([100, 120, 140, 200]))).mean,
+        ),
         Case(
             "the same",
+            "SD, mg/dL",
             43.2049,
             "√((1600 + 400 + 0 + 3600) / 3)",
             lambda: figure(on(at([100, 120, 140, 200]))).sd,
             0.00005,
         ),
-        Case("the same", 30.8607, "100 × 43.2049 / 140", lambda: figure(on(at([100, 120, 140, 200]))).cv, 0.00005),
         Case(
             "the same",
+            "CV, %",
+            30.8607,
+            "100 × 43.2049 / 140",
+            lambda: figure(on(at([100, 120, 140, 200]))).cv,
+            0.00005,
+        ),
+        Case(
+            "the same",
+            "median, mg/dL",
             130.0,
             "median: between 120 and 140",
             lambda: figure(on(at([100, 120, 140, 200]))).percentiles[2],
         ),
-        Case("150 mg/dL throughout", 6.898, "3.31 + 0.02392 × 150", lambda: figure(on(at([150] * 9))).gmi, 1e-9),
+        Case(
+            "150 mg/dL throughout", "GMI, %", 6.898, "3.31 + 0.02392 × 150", lambda: figure(on(at([150] * 9))).gmi, 1e-9
+        ),
         Case(
             "8.0 mmol/L throughout",
+            "GMI, mmol/mol",
             50.35696,
             "12.71 + 4.70587 × 8.0",
             lambda: figure(on(at([80] * 9, unit=MMOL_L))).gmi_mmol_mol,
             1e-9,
         ),
-        Case("154 mg/dL throughout", 6.993, "200.7 / 28.7", lambda: figure(on(at([154] * 9))).ea1c, 0.0005),
-        Case("one reading of 100 mg/dL", None, "one reading has no SD", lambda: figure(on(at([100]))).sd),
+        Case(
+            "154 mg/dL throughout",
+            "estimated A1c, %",
+            6.993,
+            "200.7 / 28.7",
+            lambda: figure(on(at([154] * 9))).ea1c,
+            0.0005,
+        ),
+        Case("one reading of 100 mg/dL", "SD, mg/dL", None, "one reading has no SD", lambda: figure(on(at([100]))).sd),
         Case(
             "8 h of 120 every 5 min, 8 h of 65 every 15 min, 8 h of 200 every minute",
+            "mean, mg/dL",
             128.3333,
             "by time and not by count: (120 + 65 + 200) / 3",
             lambda: (
@@ -162,16 +209,18 @@ RISK: Final = Topic(
     (
         Case(
             "of 100 readings: 2 of 50, 4 of 60, 80 of 100, 10 of 200, 4 of 300",
+            "GRI",
             30.0,
             "6 + 9.6 + 6.4 + 8",
             lambda: figure(on(at([50] * 2 + [60] * 4 + [100] * 80 + [200] * 10 + [300] * 4))).gri,
             1e-9,
         ),
-        Case("every reading 45 mg/dL", 100.0, "300 is cut to 100", lambda: figure(on(at([45] * 20))).gri),
-        Case("every reading 50 mg/dL", 22.5, "f(50) = -1.5000", lambda: figure(on(at([50] * 9))).lbgi, 0.005),
-        Case("every reading 50 mg/dL", 0.0, "nothing is high", lambda: figure(on(at([50] * 9))).hbgi),
+        Case("every reading 45 mg/dL", "GRI", 100.0, "300 is cut to 100", lambda: figure(on(at([45] * 20))).gri),
+        Case("every reading 50 mg/dL", "LBGI", 22.5, "f(50) = -1.5000", lambda: figure(on(at([50] * 9))).lbgi, 0.005),
+        Case("every reading 50 mg/dL", "HBGI", 0.0, "nothing is high", lambda: figure(on(at([50] * 9))).hbgi),
         Case(
             "100, 120, 140, 200 mg/dL",
+            "J",
             33.5642,
             "0.001 × (140 + 43.2049)²",
             lambda: figure(on(at([100, 120, 140, 200]))).j_index,
@@ -219,32 +268,71 @@ DATA: Final = Topic(
     (
         Case(
             "2,823 readings every 5 minutes in 14 days",
+            "data",
             "suffices",
             "2,822.4 are 70 %",
             lambda: _enough(2823),
         ),
-        Case("2,822 readings", "does not suffice", "just less than 70 %", lambda: _enough(2822)),
+        Case("2,822 readings", "data", "does not suffice", "just less than 70 %", lambda: _enough(2822)),
         Case(
             "two hours of 50 mg/dL in the warm-up of a Dexcom G6, then 100",
+            "in range, %",
             100.0,
             "warm-up does not count",
             lambda: share(on(at([50] * 24 + [100] * 264), spans=[warm_up("Dexcom G6").after(midnight())])).in_range,
         ),
-        Case("the same", 120, "minutes accounted to warm-up", lambda: _excluded(Reason.WARM_UP)),
+        Case("the same", "warm-up, minutes", 120, "minutes accounted to warm-up", lambda: _excluded(Reason.WARM_UP)),
         Case(
             "the same 288 readings uploaded twice, 7 seconds apart",
+            "readings",
             288,
             "near-duplicates are one reading",
             _twice,
         ),
-        Case("the day the clocks go forward in Dublin, full", 100.0, "276 readings in 23 hours", lambda: _full(23)),
-        Case("the day the clocks go back in Dublin, full", 100.0, "300 readings in 25 hours", lambda: _full(25)),
+        Case(
+            "the day the clocks go forward in Dublin, full",
+            "sensor active, %",
+            100.0,
+            "276 readings in 23 hours",
+            lambda: _full(23),
+        ),
+        Case(
+            "the day the clocks go back in Dublin, full",
+            "sensor active, %",
+            100.0,
+            "300 readings in 25 hours",
+            lambda: _full(25),
+        ),
         Case(
             "values of -5, 0 and 5,000 mg/dL among 100",
+            "in range, %",
             100.0,
             "what cannot be is no reading, and is counted apart",
             lambda: share(on(at([100, -5, 100, 0, 100, 5000]))).in_range,
         ),
-        Case("no reading at all", None, "no data is no number", _none),
+        Case(
+            "a sensor that shows LOW, below 40 mg/dL, then 100",
+            "very low, %",
+            50.0,
+            "below detection counts as very low",
+            lambda: share(on(readings(midnight() + np.array([0, 5]) * MINUTE, [40, 100], detection=[-1, 0]))).very_low,
+        ),
+        Case(
+            "two sensors at once: 100 by the one, 200 by the other",
+            "in range, %",
+            100.0,
+            "one sensor is taken, never both",
+            lambda: (
+                share(on(readings(midnight() + np.arange(12) * MINUTE, [100, 200] * 6, stream=[0, 1] * 6))).in_range
+            ),
+        ),
+        Case(
+            "100, then a value without a unit, then 100",
+            "readings",
+            2,
+            "a value without a unit is no reading",
+            lambda: on(readings(midnight() + np.array([0, 5, 10]) * MINUTE, [100, 55, 100], [0, -1, 0])).readings,
+        ),
+        Case("no reading at all", "mean, mg/dL", None, "no data is no number", _none),
     ),
 )

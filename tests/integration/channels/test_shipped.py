@@ -12,6 +12,7 @@ from engine.testing.channel_tests.runner import Result, read_tests, run_all
 from tests.integration.channels.shipped import ROOT, configuration
 
 COUNTS = {
+    "agp-fhir-out": 4,
     "apple-health-in": 4,
     "carelink-csv-in": 3,
     "carelink-json-in": 3,

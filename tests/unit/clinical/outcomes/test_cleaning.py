@@ -245,3 +245,24 @@ def test_a_day_that_has_not_ended_counts_up_to_now() -> None:
     assert found.accounting.window_millis == 2 * HOUR
     with pytest.raises(OutcomeError, match="not begun"):
         outcome(element(chosen, window, ISLET), window, ISLET, as_of_millis=MONDAY)
+
+
+def test_a_warm_up_that_is_not_over_counts_until_now_and_no_further() -> None:
+    window = day()
+    spans = disjoint([warm_up("Dexcom G6").after(window.start_millis + HOUR)])
+    found = element(slots(every_five([100] * 12)), window, ISLET, spans)
+    found_at = outcome(found, window, ISLET, as_of_millis=window.start_millis + HOUR + 10 * MINUTE)
+    assert found_at.accounting.excluded_millis == {Reason.WARM_UP: 10 * MINUTE}
+    assert found_at.active_percent == pytest.approx(600 / 7)
+    assert found_at.active_percent_after_warm_up == 100
+    before = outcome(found, window, ISLET, as_of_millis=window.start_millis + HOUR)
+    assert before.accounting.excluded_millis == {}
+
+
+def test_a_reading_from_later_than_now_extends_the_time_that_counts() -> None:
+    window = day()
+    millis = window.start_millis + np.array([0, 5, 10, 360]) * MINUTE
+    found = element(slots(readings(millis, [100] * 4)), window, ISLET)
+    told = outcome(found, window, ISLET, as_of_millis=window.start_millis + HOUR).accounting
+    assert (told.window_millis, told.covered_millis) == (365 * MINUTE, 20 * MINUTE)
+    assert told.excluded_millis == {Reason.NO_READING: 345 * MINUTE}

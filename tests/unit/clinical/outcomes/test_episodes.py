@@ -25,7 +25,7 @@ from clinical.outcomes import (
     readings,
     slots,
 )
-from clinical.outcomes.episodes import night_starts, overlaps_night
+from clinical.outcomes.episodes import nights
 from clinical.outcomes.runs import runs_of
 from tests.unit.clinical.outcomes.support import (
     DAY,
@@ -212,9 +212,9 @@ def test_night_is_by_the_patients_clock(start: str, in_night: bool, in_other_nig
     chosen = slots_of([60] * 9 + [100] * 3, start=at(f"2024-06-03T{start}") - HOUR)
     low = events(runs_of(chosen, ISLET), Kind.HYPO_1, ISLET)
     pregnancy = replace(ISLET, night_start_minute=23 * 60, night_end_minute=7 * 60)
-    assert night_starts(low, DUBLIN, ISLET).tolist() == [in_night]
-    assert night_starts(low, DUBLIN, pregnancy).tolist() == [in_other_night]
-    assert overlaps_night(low, DUBLIN, ISLET).tolist() == [overlaps]
+    begins, touches = nights(low, DUBLIN, ISLET)
+    assert (begins.tolist(), touches.tolist()) == ([in_night], [overlaps])
+    assert nights(low, DUBLIN, pregnancy)[0].tolist() == [in_other_night]
 
 
 def test_a_profile_that_cannot_be_is_refused() -> None:

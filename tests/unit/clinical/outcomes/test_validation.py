@@ -33,7 +33,7 @@ def test_the_command_prints_the_report_and_says_that_all_is_right() -> None:
 
 
 def test_the_command_fails_where_a_case_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Topic("Title", "Definition", "Source", (Case("nothing", 1, "so", lambda: 2),))
+    wrong = Topic("Title", "Definition", "Source", (Case("nothing", "figure", 1, "so", lambda: 2),))
     monkeypatch.setattr("engine.cli.validate.run", lambda: run([wrong]))
     told = CliRunner().invoke(app, ["validate"])
     assert told.exit_code == 1
@@ -42,9 +42,10 @@ def test_the_command_fails_where_a_case_is_wrong(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("expected", "got"), [(1, 2), (1.0, 1.1), (None, 0.0), (0.0, None), ("a", "b"), ("1", 1)])
 def test_a_wrong_figure_is_shouted(expected: float | str | None, got: float | str | None) -> None:
-    case = Case("nothing", expected, "so", lambda: got, tolerance=0.05)
+    case = Case("nothing", "figure", expected, "so", lambda: got, tolerance=0.05)
     checked = run([Topic("Title", "Definition", "Source", (case, replace(case, expected=got)))])
     assert [each.right for each in checked] == [False, True]
     text = report(checked)
     assert "1 are WRONG; do not use these figures." in text
     assert text.count("**WRONG**") == 1
+    assert "| Title | 2 | **1** |" in text
