@@ -9,7 +9,8 @@ import pytest
 from engine.contracts.broker import Broker, Ticket
 from engine.contracts.journal import Queries
 from engine.model.errors import Unavailable
-from engine.runtime.outbox import TICKET_SIZE, Outbox
+from engine.model.ids import new_id
+from engine.runtime.outbox import TICKET_SIZE, Outbox, tickets
 from engine.runtime.parts import Part, Role
 from engine.testing.fakes import MemoryLog
 
@@ -125,3 +126,18 @@ async def test_a_call_that_is_cancelled_takes_nobodys_tickets_with_it(road: Road
     await asyncio.gather(gone, *others, return_exceptions=True)
 
     assert road.published == [(PART.queue, ("1", "2", "3"))]  # out of the journal: nobody knows what had arrived
+
+
+def test_a_ticket_says_which_trace_and_which_attempt_it_is() -> None:
+    id_ = new_id()
+    first, second = tickets([id_, *(f"{number:032x}" for number in range(TICKET_SIZE))], attempt=1)
+
+    digits = id_.replace("-", "")
+    assert first.headers == {"traceparent": f"00-{digits}-{digits[-16:]}-01", "attempt": "1"}
+    assert second.headers["traceparent"].split("-")[1] == second.ids[0]
+
+
+def test_a_ticket_made_anew_from_the_journal_does_not_guess_its_attempt() -> None:
+    (ticket,) = tickets([new_id()])
+
+    assert set(ticket.headers) == {"traceparent"}
