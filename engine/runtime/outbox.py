@@ -26,8 +26,8 @@ def tickets(ids: Sequence[str], attempt: int | None = None) -> list[Ticket]:
 
 
 def traceparent(id_: str) -> str:
-    """W3C Trace Context, level 1, section 3.2. The id that a ticket begins with is the trace's, its last 64 bits are the
-    parent's; so a trace that RabbitMQ shows leads to the journal, and nothing else has to be kept."""
+    """W3C Trace Context, level 1, section 3.2. The id that a ticket begins with is the trace, its last 64 bits are the
+    parent; so a trace that RabbitMQ shows leads to the journal, and nothing else has to be kept."""
     digits = id_.replace("-", "")
     return f"00-{digits:0>32}-{digits[-16:]:0>16}-01"
 
