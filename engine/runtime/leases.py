@@ -22,6 +22,7 @@ _TURN_SECONDS = 1.0
 _RENEW_AFTER = 1 / 3  # of a lease's time
 _VERSION_MARK = "+"
 _PRESENT = "present/"
+_HERE = "here/"
 
 
 class Held:
@@ -166,7 +167,7 @@ class SharedLeases:
 
     async def leave(self) -> None:
         """Others need not wait for our leases to run out. Raises Unavailable."""
-        for name in (self._present, *(f"here/{role}/{self._holder}" for role in self._roles)):
+        for name in (self._present, *(f"{_HERE}{role}/{self._holder}" for role in self._roles)):
             await self._journal.writer.drop_lease(name, self._holder)
 
     async def _others(self) -> list[str]:
@@ -190,16 +191,19 @@ class SharedLeases:
         await writer.take_lease(self._present, self._holder, self._seconds)
         self._roles |= {_role(name) for name in (*self._wanted, *self._held)}
         for role in self._roles:
-            await writer.take_lease(f"here/{role}/{self._holder}", self._holder, self._seconds)
+            await writer.take_lease(f"{_HERE}{role}/{self._holder}", self._holder, self._seconds)
         self._renewed_at, self._valid_until = now, now + self._seconds
         for name, held in tuple(self._held.items()):
             if name not in ours:
                 self._lose(held)
+        for name in ours - self._held.keys():
+            if not name.startswith((_PRESENT, _HERE)):  # its giving back, or our asking for it, has had no answer
+                await self._give_back(name)
 
     async def _balance(self, role: str) -> None:
         held = [name for name in self._held if _role(name) == role]
         wanted = [name for name in self._wanted if _role(name) == role]
-        others = set(await self._journal.queries.lease_holders(f"here/{role}/")) | {self._holder}
+        others = set(await self._journal.queries.lease_holders(f"{_HERE}{role}/")) | {self._holder}
         fair = ceil((len(held) + len(wanted)) / len(others))
         for name in wanted[: max(0, fair - len(held))]:
             await self._try(name)
@@ -226,7 +230,7 @@ class SharedLeases:
     async def _give_back(self, name: str) -> None:
         try:
             await self._journal.writer.drop_lease(name, self._holder)
-        except Unavailable as error:  # then it runs out by itself
+        except Unavailable as error:  # it is tried again with the next renewal
             self._log.warning("leases_wait", code=error.code)
         else:
             self._log.info("part_given_back", part=name)

@@ -23,7 +23,7 @@ from engine.runtime.supervisor import Supervisor
 from engine.runtime.tools import Tools
 from engine.testing.fakes import ManualClock, MemoryLog
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 """How long a test waits in vain before it fails; nothing waits that long when all is well."""
 
 Condition = Callable[[], bool | Awaitable[bool]]

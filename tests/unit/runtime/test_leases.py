@@ -22,6 +22,8 @@ class Store:
         self.clock = clock
         self.rows: dict[str, tuple[str, float, int]] = {}
         self.away = False
+        self.deaf_to_drops = 0
+        """So many lose their way: whoever gives a lease back does not know whether it is."""
         self.writer = self
         self.queries = self
 
@@ -47,6 +49,9 @@ class Store:
 
     async def drop_lease(self, name: str, holder: str) -> None:
         self._look()
+        if self.deaf_to_drops:
+            self.deaf_to_drops -= 1
+            raise Unavailable("away", code="journal-unavailable")
         had, _, token = self.rows[name]
         if had == holder:
             self.rows[name] = (had, 0.0, token)
@@ -148,6 +153,16 @@ async def test_what_a_dead_engine_held_comes_back_when_its_leases_have_run_out(w
     assert len(second.has) == 2, "its leases are still good"
     await world.turns(10)
     assert sorted(second.has) == PARTS
+
+
+async def test_a_part_that_could_not_be_given_back_is_not_kept_by_renewing_it(world: World) -> None:
+    first = await world.start("A")
+    await world.turns(3)
+    world.store.deaf_to_drops = 2
+    second = await world.start("B")
+    await world.turns(30)
+    assert world.store.deaf_to_drops == 0
+    assert (len(first.has), len(second.has)) == (2, 2)
 
 
 async def test_an_engine_that_was_stopped_for_long_finds_its_parts_lost(world: World) -> None:
