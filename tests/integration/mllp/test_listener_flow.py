@@ -1,6 +1,7 @@
 """Back-pressure and closing: nothing beyond the bound, nothing lost, nothing promised that is not stored."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -170,6 +171,22 @@ async def test_a_peer_that_stays_after_the_end_is_hung_up_on() -> None:
         await door.clock.advance(4)
         await let_run()
         assert len(door.listener._connections) == 0
+
+
+async def test_closing_does_not_wait_for_ever_for_a_peer_that_does_not_read_its_answers() -> None:
+    async with Door() as door:
+        with socket.create_connection(("127.0.0.1", door.listener.port)) as peer:
+            peer.setblocking(False)
+            sender = "G" * 60_000 + "|STM"
+            for number in range(60):  # more answers than sockets hold, and less than is cut off at once
+                await asyncio.get_running_loop().sock_sendall(peer, block(oru(f"M{number}", sender=sender)))
+            await door.arrivals(60)
+            await let_run()
+            await door.listener.close()
+            assert door.listener._connections
+            await door.clock.advance(10)
+            await let_run()
+            assert not door.listener._connections
 
 
 async def test_closing_works_without_opening_and_twice() -> None:
