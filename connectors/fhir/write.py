@@ -30,8 +30,8 @@ class Write:
     body: bytes = field(repr=False)
     system: str | None = field(repr=False)
     value: str = field(repr=False)
-    delivery_id: str = ""
-    attempt: int = 1
+    delivery_id: str = field(default="", repr=False)
+    attempt: int = field(default=1, repr=False)
 
     @property
     def query(self) -> str:
