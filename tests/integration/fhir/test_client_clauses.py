@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from clinical.records import Quantity, Status
+from connectors.fhir import wire
 from connectors.fhir.search import plugin as search
 from engine import sdk
 from engine.testing.fakes import ManualClock, MemoryCursors, plugin_context
@@ -119,3 +120,15 @@ async def test_an_entry_that_is_no_list_is_no_page(pages: Pages) -> None:  # noq
     with pytest.raises(sdk.Unavailable) as raised:
         await read(pages, MemoryCursors(), 1)
     assert raised.value.code == "unclear-answer"
+
+
+async def test_an_answer_without_end_is_broken_off_and_asked_for_again(
+    server: Simulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "_LARGEST_ANSWER", 10_000)
+    destination = await connect(batch={"up_to": 10})
+    server.fail(200, resource={**OUTCOME, "text": {"div": "x" * 20_000}})
+    with pytest.raises(sdk.Unavailable) as raised:
+        await destination.send(a_write())
+    assert raised.value.code == "connection-lost"
+    assert (await destination.send(a_write())).code == "201"
