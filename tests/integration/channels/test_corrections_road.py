@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from simulators.fhir_faults import Deed
 from tests.integration.channels.road import Road, a_road
 
 Step = Callable[[Road], Awaitable[None]]
@@ -31,6 +32,15 @@ def over_there(id_: str, status: str, value: int | None = None) -> Step:
     return lambda road: road.over_there(id_, **changes)
 
 
+def lose_the_answer(to: str) -> Step:
+    """The server does the next create or update, and nobody hears of it."""
+
+    async def order(road: Road) -> None:
+        road.server.spoil(Deed.LOSE, on=[to])
+
+    return order
+
+
 ONE_READING = {
     "the correction comes before its original": ([result("128", "C", "1020"), result("182")], CORRECTED, 128),
     "the same correction twice": (
@@ -52,6 +62,11 @@ ONE_READING = {
         [result("182"), over_there("1", WITHDRAWN), result("128", "C", "1040")], CORRECTED, 128),
     "marked as an error through FHIR, taken back there": (
         [result("182"), over_there("1", WITHDRAWN), over_there("1", "amended", 150)], "amended", 150),
+    "the server's answer to the correction is lost": (
+        [result("182"), lose_the_answer("update"), result("128", "C", "1020")], CORRECTED, 128),
+    "the server's answers to the preliminary and to the final value are lost": (
+        [lose_the_answer("create"), result("182", "P"), lose_the_answer("update"), result("128", "F", "1020")],
+        "final", 128),
 }  # fmt: skip
 
 
