@@ -46,6 +46,8 @@ _ALIASES = {
     "mgs/dl": MG_DL,
     "mgm/dl": MG_DL,
     "mg.dl-1": MG_DL,
+    "mg%": MG_DL,  # milligrams in 100 mL
+    "mg %": MG_DL,
     "mdc_dim_milli_g_per_dl": MG_DL,
     "264274": MG_DL,
     "4::2130": MG_DL,
@@ -65,6 +67,16 @@ _ALIASES = {
 def ucum(unit: str) -> str | None:
     """The UCUM code that an alias of a glucose unit stands for (`MG/DL`, `mmol/l`, MDC names and numbers), or None."""
     return _ALIASES.get(unit.strip().lower())
+
+
+_SCALED = {"g/l": (MG_DL, Decimal(100)), "g per l": (MG_DL, Decimal(100))}
+
+
+def glucose_unit(unit: str) -> tuple[str, Decimal] | None:
+    """As `ucum`, with the factor by which the number is to be multiplied: 1, or the power of ten that makes a g/L a
+    mg/dL (an exact one, so no edge moves)."""
+    known = ucum(unit)
+    return (known, Decimal(1)) if known is not None else _SCALED.get(unit.strip().lower())
 
 
 def to_steps(number: Decimal, unit: str) -> tuple[int, bool]:

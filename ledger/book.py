@@ -34,16 +34,24 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """A reading that those downstream must hear of. `before`: what they were told, None if it is new to them;
-    `now`: what it is read from, None if no source speaks of it any more."""
+    """A reading that those downstream must hear of. `before`: what it was read from, None if from nothing; `now`: what
+    it is read from, None if no source speaks of it any more. `known`: it was in the ledger before."""
 
     reading: Reading
     before: Claim | None
     now: Claim | None
+    known: bool = True
 
     @property
     def withdrawn(self) -> bool:
         return self.now is None or self.now.withdrawn
+
+    @property
+    def comes_back(self) -> bool:
+        """It was withdrawn, which those downstream were told, and stands again."""
+        if self.withdrawn or not self.known or not (self.before is None or self.before.withdrawn):
+            return False
+        return any(not claim.withdrawn and claim is not self.now for claim in self.reading.claims)
 
 
 class Book:
@@ -135,7 +143,10 @@ class Book:
         A reading that is only read from a preferred source now, with the same value within the tolerance, is none of
         these unless `same_value` asks for it.
         """
-        passed = [Passed(reading, self._before.get(reading.id), reading.truth) for reading in self._readings.values()]
+        passed = [
+            Passed(reading, self._before.get(id_), reading.truth, id_ in self._before)
+            for id_, reading in self._readings.items()
+        ]
         return sorted((p for p in passed if self._matters(p, same_value)), key=_time_of)
 
     def _matters(self, passed: Passed, same_value: bool) -> bool:

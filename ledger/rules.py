@@ -186,6 +186,8 @@ def decide(
         if current.standing is Standing.DISPUTED and sent_back_to == reading.id:
             return _from_review(new, reading, current, rules, verdict)
         return _repeated(new, reading, current)
+    if _has_left(new, current, near):
+        return Decision(Fate.OUTDATED, reading, None)
     if newer(new, current) or _is_moved(new, current):
         return _newer_version(new, reading, current, near, rules)
     return _older_version(new, reading, current, rules)
@@ -195,6 +197,14 @@ def _is_moved(new: Claim, current: Claim) -> bool:
     """It was withdrawn from one patient and is said of another now (HL7 v2 OBX-11 `W`, then a result under the right
     PID): no older version, even if it repeats the time of the first analysis."""
     return current.withdrawn and not new.withdrawn and new.patient != current.patient
+
+
+def _has_left(new: Claim, current: Claim, near: Sequence[Reading]) -> bool:
+    """It withdraws from one patient what its source has said of another since: that one keeps it."""
+    if not new.withdrawn or current.withdrawn or new.patient == current.patient:
+        return False
+    words = (claim for reading in near for claim in reading.claims)
+    return any(claim.identity == new.identity and claim.patient == new.patient for claim in words)
 
 
 def fate_by_rank(claim: Claim, after: Claim | None, rules: Rules) -> Fate:
@@ -254,8 +264,13 @@ def _newer_version(new: Claim, reading: Reading, current: Claim, near: Sequence[
 
 
 def _amends(old: Claim, new: Claim) -> bool:
-    """A final value was changed afterwards. Preliminary → final is no correction (HL7 v2 OBX-11)."""
-    return old.status is not Status.PRELIMINARY and value_of(old) != value_of(new)
+    """A final value was changed afterwards. Preliminary → final is no correction (HL7 v2 OBX-11), nor is that it is
+    another patient's now."""
+    if old.status is Status.PRELIMINARY:
+        return False
+    if old.patient != new.patient:
+        return value_of(old)[:-1] != value_of(new)[:-1]  # the last one is a hash over the patient, too
+    return value_of(old) != value_of(new)
 
 
 def _placed(new: Claim, near: Sequence[Reading], rules: Rules) -> Decision:

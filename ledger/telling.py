@@ -19,18 +19,27 @@ def told(passed: Passed, record: AnyRecord) -> AnyRecord:
     """The record for those downstream, with our id of the reading.
 
     A withdrawn reading keeps its value and becomes entered-in-error; a changed one says which value it replaces, and
-    is at least amended, unless the old value was preliminary.
+    is at least amended, unless the old value was preliminary. One that stands again after it was withdrawn has the
+    status that its source says now. What is not told for the first time has a deed of this rule in `done`
+    (`is_told_again`).
     """
     if passed.withdrawn:
         return _with(record, passed, Status.ENTERED_IN_ERROR, None)
     before, now = passed.before, passed.now
     assert now is not None
+    if passed.comes_back:
+        return _with(record, passed, record.status, None)
     if before is None or before.withdrawn:
         return msgspec.structs.replace(record, reading_id=passed.reading.id)
     status = record.status
     if status is Status.FINAL and before.status is not Status.PRELIMINARY:
         status = Status.AMENDED
     return _with(record, passed, status, before)
+
+
+def is_told_again(record: AnyRecord) -> bool:
+    """Those downstream have heard of this reading before: it changes what they have."""
+    return any(deed.rule == RULE for deed in record.done)
 
 
 def _with(record: AnyRecord, passed: Passed, status: Status, before: Claim | None) -> AnyRecord:

@@ -42,9 +42,12 @@ class Result:
 
 
 class Rest:
-    """Understands and performs. `counts` says what was done."""
+    """Understands and performs. `counts` says what was done. `conditional_create`: does it know If-None-Exist?"""
 
-    def __init__(self, store: FhirStore, faults: Faults, counts: Counter[str]) -> None:
+    def __init__(
+        self, store: FhirStore, faults: Faults, counts: Counter[str], *, conditional_create: bool = True
+    ) -> None:
+        self._conditional_create = conditional_create
         self._store = store
         self._faults = faults
         self._counts = counts
@@ -81,7 +84,7 @@ class Rest:
 
     def _create(self, call: Call) -> Result:
         assert call.resource is not None
-        found = self._matching(call)
+        found = self._matching(call) if self._conditional_create else None
         if found is not None:
             self._counts["matches"] += 1
             return _stored(200, found, call)
@@ -157,7 +160,8 @@ class Rest:
 
     def _capabilities(self, _: Call) -> Result:
         codes = ["create", "update", "read", "history-instance", "search-type"]
-        one = {"interaction": [{"code": code} for code in codes], "conditionalCreate": True, "conditionalUpdate": True}
+        conditional = {"conditionalCreate": self._conditional_create, "conditionalUpdate": True}
+        one = {"interaction": [{"code": code} for code in codes], **conditional}
         resources = [{"type": kind, **one} for kind in sorted(TYPES)]
         statement = {
             "resourceType": "CapabilityStatement",

@@ -29,17 +29,23 @@ _LARGEST_BODY = 64 * 1024 * 1024
 
 
 class FhirServer:
-    """One simulated server. `token`: only requests with this bearer token get in; it may be changed at any time."""
+    """One simulated server. `token`: only requests with this bearer token get in; it may be changed at any time.
+    `conditional_create`: without it If-None-Exist is passed over, as many servers do."""
 
     def __init__(
-        self, *, token: str | None = None, store_file: Path | None = None, clock: sdk.Clock | None = None
+        self,
+        *,
+        token: str | None = None,
+        store_file: Path | None = None,
+        clock: sdk.Clock | None = None,
+        conditional_create: bool = True,
     ) -> None:
         self.token = token
         self.store = FhirStore(clock or sdk.SystemClock(), store_file)
         self.faults = Faults()
         self.counts: Counter[str] = Counter()
         """`requests`, and by what came of them: `creates`, `matches`, `updates`, `searches`, `batches`, …"""
-        self._rest = Rest(self.store, self.faults, self.counts)
+        self._rest = Rest(self.store, self.faults, self.counts, conditional_create=conditional_create)
         self._runner: web.AppRunner | None = None
         self._released = asyncio.Event()
         self._hanging = 0

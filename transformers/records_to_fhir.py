@@ -14,6 +14,7 @@ from clinical.fhir.resource import to_resource
 from clinical.records import AnyRecord, Status
 from clinical.records import encode as encode_records
 from engine import sdk
+from ledger.telling import is_told_again
 from transformers.record_bodies import read_records
 
 
@@ -43,7 +44,8 @@ class RecordsToFhirSettings(sdk.Settings):
     details: bool = False
     """Carry what FHIR has no element for (original text, source, trend …) in an extension."""
     updates: frozenset[Status] = frozenset({Status.AMENDED, Status.CORRECTED, Status.ENTERED_IN_ERROR})
-    """Records in these states change what the server has; all others are only created."""
+    """Records in these states change what the server has, and so does what `reconcile` tells again, in whatever state;
+    all others are only created."""
 
     @cached_property
     def form(self) -> Form:
@@ -84,6 +86,6 @@ def _output(message: sdk.Message, record: AnyRecord, number: int, settings: Reco
     meta = {
         "resource_type": resource["resourceType"],
         "identifier": token(identifier["system"], identifier["value"]),
-        "interaction": "update" if record.status in settings.updates else "create",
+        "interaction": "update" if record.status in settings.updates or is_told_again(record) else "create",
     }
     return message.but(body=encode(resource), shape=sdk.Shape.FHIR, meta=meta, order_key=meta["identifier"])

@@ -9,7 +9,7 @@ from clinical.hl7v2.meaning import TEXTS, Code, Part
 from clinical.hl7v2.oru import Observation, Order
 from clinical.hl7v2.status import status_of
 from clinical.hl7v2.times import Time, time_of
-from clinical.hl7v2.values import Value, has_value, read_text, read_unit, read_unit_of, read_value
+from clinical.hl7v2.values import Unit, Value, has_value, read_text, read_unit, read_unit_of, read_value
 from clinical.measures import UNIT, Measure, is_plausible_glucose, is_possible
 from clinical.records import Analyte, Detection, Device, Quantity, Status
 from clinical.units import INSULIN, MG_DL, MMOL_L, STEP, to_steps
@@ -79,10 +79,10 @@ def _content(observation: Observation, code: Code, status: Status) -> Content:
     withdrawn = status is Status.ENTERED_IN_ERROR and not has_value(obx)
     if isinstance(meaning, Analyte):
         unit = None if withdrawn and not obx.raw(6) else read_unit(obx)
-        ucum, sent = (unit.ucum, unit.text) if unit is not None else (MG_DL, None)
-        if withdrawn:
+        if withdrawn or unit is None:
+            ucum, sent = (unit.ucum, unit.text) if unit is not None else (MG_DL, None)
             return Content(Quantity(steps=0, unit=ucum), unit=sent, remarks=(_WITHDRAWN,))
-        return _glucose(read_value(obx), meaning, ucum)._replace(unit=sent)
+        return _glucose(read_value(obx), meaning, unit)
     if withdrawn:
         return Content(remarks=(_WITHDRAWN,))
     if isinstance(meaning, Measure):
@@ -92,18 +92,24 @@ def _content(observation: Observation, code: Code, status: Status) -> Content:
     return _own_number(observation, meaning)
 
 
-def _glucose(value: Value, analyte: Analyte, unit: str) -> Content:
+def _glucose(value: Value, analyte: Analyte, unit: Unit) -> Content:
     """The value in steps of its unit. Raises Hl7Error if nobody can have that value."""
     if value.number is None:
         ranges = _SENSOR_RANGE if analyte is Analyte.INTERSTITIAL_GLUCOSE else _METER_RANGE
-        low, high = ranges[unit]
+        low, high = ranges[unit.ucum]
         steps = low if value.detection is Detection.BELOW else high
         remark = "outside a range that was not given: the limit of usual devices"
-        return Content(Quantity(steps=steps, unit=unit), value.detection, remarks=(remark,))
-    steps, exact = to_steps(value.number, unit)
-    if not is_plausible_glucose(steps, unit, exact=exact):
+        return Content(Quantity(steps=steps, unit=unit.ucum), value.detection, unit=unit.text, remarks=(remark,))
+    steps, exact = to_steps(value.number * unit.factor, unit.ucum)
+    if not is_plausible_glucose(steps, unit.ucum, exact=exact):
         raise Hl7Error("the value is implausible for its unit; is it the other unit?", "5", IMPLAUSIBLE)
-    return Content(Quantity(steps=steps, unit=unit), value.detection, remarks=() if exact else (_ROUNDED,))
+    remarks = () if unit.factor == 1 else (f"converted to {unit.ucum}",)
+    return Content(
+        Quantity(steps=steps, unit=unit.ucum),
+        value.detection,
+        unit=unit.text,
+        remarks=remarks if exact else (*remarks, _ROUNDED),
+    )
 
 
 def _measured(observation: Observation, measure: Measure) -> Content:

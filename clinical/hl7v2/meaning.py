@@ -1,4 +1,4 @@
-"""What an OBX-3 means: a code in either of its triplets, local codes first, then LOINC and MDC, then our own.
+"""What an OBX-3 means: a code in any of its triplets, local codes first, then LOINC and MDC, then our own.
 
 Our own codes (system `99ISLET`) tell what no public code does, so that what we write can be read back.
 """
@@ -46,6 +46,8 @@ KINDS: Final = ("glucose", "insulin", "carbohydrate", "vital-sign", "device-even
 
 _DEVICE_NAMES = ("mdc_dev_", "mdc_id_", "mdc_attr_", "mdc_time_", "mdc_reg_")
 _DEVICE_PARTITIONS = frozenset({1, 8})
+_CODINGS = (1, 3, 4, 6, 10, 12)
+"""Code and system of a CWE's codings; the second alternate one is v2.7's."""
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -58,7 +60,7 @@ class Code(NamedTuple):
 
 
 class Codings(NamedTuple):
-    """OBX-3: code and system of both its triplets, what is made of them, and whether it is a control solution's or
+    """OBX-3: code and system of its triplets, what is made of them, and whether it is a control solution's or
     tells about the device."""
 
     pairs: tuple[tuple[str, str], ...]
@@ -95,8 +97,8 @@ def kind_of(meaning: Meaning) -> str:
 
 @remember_short(maxsize=4096)
 def _coded(field_text: str, delimiters: Delimiters, codec: str) -> Codings:
-    parts = [leaf_of(field_text, delimiters, codec, component).strip() for component in (1, 3, 4, 6)]
-    pairs = tuple(pair for pair in ((parts[0], parts[1]), (parts[2], parts[3])) if pair[0])
+    parts = [leaf_of(field_text, delimiters, codec, component).strip() for component in _CODINGS]
+    pairs = tuple(pair for pair in zip(parts[::2], parts[1::2], strict=True) if pair[0])
     known = (Code(*pair, meaning) for pair in pairs if (meaning := _meaning(*pair)) is not None)
     return Codings(
         pairs,

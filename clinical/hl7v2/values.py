@@ -16,7 +16,7 @@ from clinical.hl7v2.remember import Reader, remember_short
 from clinical.hl7v2.segment import Segment, leaf_of
 from clinical.measures import factor_to
 from clinical.records import Detection
-from clinical.units import ucum
+from clinical.units import glucose_unit
 
 VALUE_TYPE, VALUE, UNITS = 2, 5, 6
 
@@ -29,6 +29,8 @@ _WORDS = {
     "HIGH": Detection.ABOVE,
 }
 _BEYOND = {"<": Detection.BELOW, "<=": Detection.BELOW, ">": Detection.ABOVE, ">=": Detection.ABOVE}
+_UNIT_PARTS = (1, 2, 4, 5, 10, 11)
+"""Code and text of all codings of a CWE; the second alternate one is v2.7's."""
 _TEXTS = frozenset({"ST", "TX", "FT"})
 _CODED = frozenset({"CE", "CWE", "CNE", "CF"})
 _WORDS_OR_CODES = _TEXTS | _CODED | {"IS", "ID", "DTM", "TS", "NM"}
@@ -175,7 +177,7 @@ def _units_reader(unit: str) -> Reader[Unit]:
 
 
 def _sent(field: str, delimiters: Delimiters, codec: str, advice: str) -> tuple[list[str], str]:
-    parts = [leaf_of(field, delimiters, codec, component).strip() for component in (1, 2, 4, 5)]
+    parts = [leaf_of(field, delimiters, codec, component).strip() for component in _UNIT_PARTS]
     sent = next((part for part in parts if part and part != NULL), "")
     if not sent:
         raise Hl7Error(f"the unit is missing; send {advice}", str(UNITS), "unit-missing")
@@ -185,9 +187,10 @@ def _sent(field: str, delimiters: Delimiters, codec: str, advice: str) -> tuple[
 @remember_short(maxsize=1024)
 def _unit(field: str, delimiters: Delimiters, codec: str) -> Unit:
     parts, sent = _sent(field, delimiters, codec, "mg/dL or mmol/L")
-    known = {unit for part in parts if part and (unit := ucum(part)) is not None}
+    known = {unit for part in parts if part and (unit := glucose_unit(part)) is not None}
     if not known:
         raise Hl7Error("the unit is not one of glucose; send mg/dL or mmol/L", str(UNITS), "unit-unknown")
     if len(known) > 1:
         raise Hl7Error("two different units are given; send one", str(UNITS), "unit-unclear")
-    return Unit(known.pop(), sent)
+    ucum, factor = known.pop()
+    return Unit(ucum, sent, factor)

@@ -61,8 +61,10 @@ class FhirSearch:
         return self._arrival(body, asyncio.get_running_loop().create_future())
 
     async def _round(self) -> AsyncIterator[sdk.Arrival]:
-        """One search with all its pages; ends early if a page was not taken."""
+        """One search with all its pages; ends early if a page was not taken. Raises Unavailable if the pages lead in
+        a circle: the cursor stays, for nobody knows what was left out."""
         newest = await self._cursors.get(_CURSOR)
+        followed: set[str] = set()
         reply = await self._wire.call(
             "POST",
             f"{self._type}/_search",
@@ -78,10 +80,13 @@ class FhirSearch:
                 yield self._arrival(body, taken)
                 if not await taken:
                     return
-                newest = max(filter(None, (newest, _newest(page))), default=None)
+                newest = max(filter(None, (newest, _newest(page, self._clock.now()))), default=None)
             following = self._next(page)
             if following is None:
                 break
+            if following in followed:
+                raise sdk.Unavailable("the server's next links lead in a circle", code="paging-loop")
+            followed.add(following)
             reply = await self._wire.call("GET", following, b"")
         if newest is not None:
             await self._cursors.put(_CURSOR, newest)
@@ -101,6 +106,8 @@ class FhirSearch:
         page = reply.resource
         if page is None or page.get("resourceType") != "Bundle" or page.get("type") != "searchset":
             raise sdk.Unavailable("the server answered the search with no searchset", code="unclear-answer")
+        if not isinstance(page.get("entry") or [], list):
+            raise sdk.Unavailable("the searchset's entry is no list", code="unclear-answer")
         return page
 
     def _next(self, page: Mapping[str, Any]) -> str | None:
@@ -136,8 +143,9 @@ class FhirSearch:
                 wait.cancel()
 
 
-def _newest(page: Mapping[str, Any]) -> str | None:
-    """The latest `meta.lastUpdated` on a page, in UTC, so that texts sort."""
+def _newest(page: Mapping[str, Any], now: datetime) -> str | None:
+    """The latest `meta.lastUpdated` on a page, in UTC, so that texts sort. No later than now: a clock over there that
+    was wrong once must not keep us from asking for what comes until then."""
     found = []
     for entry in page.get("entry", ()):
         resource = entry.get("resource") if isinstance(entry, dict) else None
@@ -146,8 +154,11 @@ def _newest(page: Mapping[str, Any]) -> str | None:
             millis = read_date_time(meta.get("lastUpdated") if isinstance(meta, dict) else None, "meta").millis
         except FhirError:
             continue
-        found.append(datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds"))
-    return max(found, default=None)
+        found.append(millis)
+    if not found:
+        return None
+    newest = min(max(found), round(now.timestamp() * 1000))
+    return datetime.fromtimestamp(newest / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 plugin = sdk.source("fhir_search", FhirSearch, settings=FhirSearchSettings, emits=sdk.Shape.FHIR)

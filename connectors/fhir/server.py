@@ -1,11 +1,12 @@
 """`fhir_server`: resources into a FHIR R4 server, each one once, alone or in batches."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from connectors.fhir.answers import Reply, judge, refusal, unclear
 from connectors.fhir.batch import SUBMIT, bundle_of, receives_submissions, replies_of, submission_of
+from connectors.fhir.repeats import Repeats, creates_conditionally
 from connectors.fhir.settings import FhirServerSettings
 from connectors.fhir.wire import FORM, Wire
 from connectors.fhir.write import Key, Write, read_write
@@ -21,8 +22,9 @@ class FhirServer:
     """Destination: conditional creates and updates. See FhirServerSettings.
 
     A repeat is recognised by the resource's identifier (If-None-Exist), so a lost answer leads to no second
-    resource. Meta `interaction: update` changes what is there, or creates it. A batch's entries are judged one by
-    one; if the server refuses a whole batch, its resources are sent singly, so that one of them cannot hold the rest.
+    resource; on a server that cannot do that, a create whose fate is not known is looked for before the next one.
+    Meta `interaction: update` changes what is there, or creates it. A batch's entries are judged one by one; if the
+    server refuses a whole batch, its resources are sent singly, so that one of them cannot hold the rest.
     """
 
     def __init__(self, settings: FhirServerSettings, context: sdk.PluginContext) -> None:
@@ -30,7 +32,9 @@ class FhirServer:
         self._clock = context.clock
         self._log = context.log
         self._wire = Wire(settings, context.clock, context.log)
-        self._submits: bool | None = None if settings.batch.by == "submit_cgm_bundle" else False
+        self._submits = settings.batch.by == "submit_cgm_bundle"
+        self._repeats = Repeats()
+        self._capability: Mapping[str, Any] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -45,7 +49,12 @@ class FhirServer:
 
     async def send(self, delivery: sdk.Delivery) -> sdk.Answer:
         """One resource on its own. See `connectors.fhir.answers.judge` for what each status means."""
-        result = await self._one(read_write(delivery))
+        write = read_write(delivery)
+        try:
+            result = await self._one(write)
+        except sdk.EngineError as error:
+            result = error
+        self._repeats.note(write, result)
         if isinstance(result, sdk.EngineError):
             raise result
         return result
@@ -87,16 +96,19 @@ class FhirServer:
                 results[number] = result
                 if isinstance(result, sdk.EngineError) and not isinstance(result, sdk.Refused):
                     undone[writes[number].key] = result
+        for number, write in writes.items():
+            self._repeats.note(write, results[number])
         return [results[number] for number in range(len(deliveries))]
 
     async def _together(self, writes: Sequence[Write]) -> list[Result]:
         """Results of writes to different resources. Raises the error word that stands for all of them."""
-        submits = await self._takes_submissions()
-        if self._settings.update_by == "search" or submits:  # a submission is asked to hold creates only
-            alone = [write for write in writes if write.interaction == "update"]
-            bundled = [write for write in writes if write.interaction == "create"]
-        else:
-            alone, bundled = [], list(writes)
+        submits = self._submits and receives_submissions(await self._statement())
+        searched = self._settings.update_by == "search" or submits  # a submission is asked to hold creates only
+        alone: list[Write] = []
+        bundled: list[Write] = []
+        for write in writes:
+            apart = searched if write.interaction == "update" else await self._looks_first(write)
+            (alone if apart else bundled).append(write)
         if len(bundled) < 2:
             return await self._singly(writes)
         sent = await self._batch(bundled, SUBMIT if submits else "")
@@ -104,14 +116,18 @@ class FhirServer:
         of.update(zip((write.key for write in alone), await self._singly(alone), strict=True))
         return [of[write.key] for write in writes]
 
-    async def _takes_submissions(self) -> bool:
-        """What the server's CapabilityStatement says, asked once; not asked again only if it answered."""
-        if self._submits is None:
+    async def _statement(self) -> Mapping[str, Any] | None:
+        """The server's CapabilityStatement; not asked for again once it has come."""
+        if self._capability is None:
             reply = await self._wire.call("GET", "metadata", b"")
-            if not reply.ok:
-                return False
-            self._submits = receives_submissions(reply.resource)
-        return self._submits
+            self._capability = reply.resource if reply.ok else None
+        return self._capability
+
+    async def _looks_first(self, write: Write) -> bool:
+        """Is this create one that the server might do a second time?"""
+        if write.interaction == "create" and self._settings.create_by == "search":
+            return True
+        return self._repeats.in_doubt(write) and not creates_conditionally(await self._statement(), write.resource_type)
 
     async def _batch(self, writes: Sequence[Write], path: str) -> list[Result]:
         now = self._clock.now()
@@ -148,6 +164,11 @@ class FhirServer:
 
     async def _one(self, write: Write) -> Result:
         if write.interaction == "create":
+            found = await self._find(write) if await self._looks_first(write) else None
+            if isinstance(found, sdk.EngineError):
+                return found
+            if found is not None:
+                return sdk.Answer("200", location=f"{write.resource_type}/{found[0]}", existing=True)
             return self._judge(write, await self._create(write))
         if self._settings.update_by == "conditional":
             path = f"{write.resource_type}?{write.query}"
@@ -159,17 +180,8 @@ class FhirServer:
         return await self._wire.call("POST", write.resource_type, write.body, extra=extra)
 
     async def _update_by_search(self, write: Write) -> Result:
-        """Search by identifier in the body of a POST, then update by id if it is still that version, or create."""
-        found = await self._wire.call(
-            "POST",
-            f"{write.resource_type}/_search",
-            write.query.encode(),
-            content_type=FORM,
-            extra={"Prefer": "handling=strict"},
-        )
-        if not found.ok:
-            return refusal(write.resource_type, found, self._clock.now())
-        target = _target(write, found)
+        """Search, then update by id if it is still that version, or create."""
+        target = await self._find(write)
         if isinstance(target, sdk.EngineError):
             return target
         if target is None:
@@ -182,6 +194,17 @@ class FhirServer:
         if reply.status == 412:
             return sdk.Unavailable("somebody else changed the resource meanwhile", code="version-conflict")
         return self._judge(write, reply)
+
+    async def _find(self, write: Write) -> tuple[str, str | None] | sdk.EngineError | None:
+        """Id and version of what has our identifier, by a search in the body of a POST; see `_target`."""
+        found = await self._wire.call(
+            "POST",
+            f"{write.resource_type}/_search",
+            write.query.encode(),
+            content_type=FORM,
+            extra={"Prefer": "handling=strict"},
+        )
+        return _target(write, found) if found.ok else refusal(write.resource_type, found, self._clock.now())
 
     def _judge(self, write: Write, reply: Reply) -> Result:
         return judge(write, reply, self._clock.now())
@@ -218,8 +241,11 @@ def _target(write: Write, reply: Reply) -> tuple[str, str | None] | sdk.EngineEr
         text = "several resources there have our identifier; remove all but one, then release this"
         return sdk.Refused(text, code="several-matches")
     if not ours and others:
-        text = "the server ignores the search by identifier, so corrections cannot find what they correct"
-        return sdk.Refused(f"{text}; set update_by: conditional if it can do that", code="search-ignored")
+        text = "the server ignores the search by identifier, so nobody can tell if the resource is there"
+        advice = (
+            "set update_by: conditional if it can do that" if write.interaction == "update" else "look for it there"
+        )
+        return sdk.Refused(f"{text}; {advice}", code="search-ignored")
     if not ours:
         return None
     id_, meta = ours[0].get("id"), ours[0].get("meta")

@@ -78,6 +78,12 @@ class FhirServerSettings(FhirConnection):
     """Where the FHIR server is and how it likes to be asked."""
 
     batch: Batch = Batch()
+    create_by: Literal["conditional", "search"] = Field(
+        "conditional",
+        description="How a repeat is kept from making a second resource: conditional: If-None-Exist (and a search "
+        "before a repeat, if the server's CapabilityStatement does not list conditionalCreate); search: a search "
+        "before each create",
+    )
     update_by: Literal["search", "conditional"] = Field(
         "search",
         description="How a correction finds what it corrects: search: POST _search, then PUT by id with If-Match; "

@@ -22,13 +22,16 @@ Key = tuple[str, str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A resource that is to be on the server, once, under its identifier."""
+    """A resource that is to be on the server, once, under its identifier. `delivery_id` and `attempt` (from 1) are its
+    delivery's."""
 
     resource_type: str
     interaction: Literal["create", "update"]
     body: bytes = field(repr=False)
     system: str | None = field(repr=False)
     value: str = field(repr=False)
+    delivery_id: str = field(default="", repr=False)
+    attempt: int = field(default=1, repr=False)
 
     @property
     def query(self) -> str:
@@ -73,7 +76,7 @@ def read_write(delivery: sdk.Delivery) -> Write:
         )
     system, value = _identifier(kind, resource, delivery.meta.get("identifier"))
     interaction: Literal["create", "update"] = "update" if delivery.meta.get("interaction") == "update" else "create"
-    return Write(kind, interaction, delivery.body, system, value)
+    return Write(kind, interaction, delivery.body, system, value, delivery.id, delivery.attempt)
 
 
 def _identifier(kind: str, resource: Mapping[str, Any], wanted: str | None) -> tuple[str | None, str]:

@@ -153,17 +153,12 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._decoder.feed(data)
         try:
-            while (content := self._decoder.take()) is not None:
-                if content in (_COMMIT, _NO_COMMIT):
-                    self._committed(taken=content == _COMMIT)
-                else:
-                    self._received(content)
+            while (content := self._next_block()) is not None:
+                self._block(content)
         except FrameTooLarge as error:
             self._fail(Rubbish(f"the answer is longer than {_ANSWER_BYTES} bytes", _beginning(error.prefix)))
 
     def eof_received(self) -> None:
-        if content := self._decoder.take_unended():
-            self._received(content)
         self.abort()  # no answer can come any more
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -175,6 +170,17 @@ class Client(asyncio.Protocol):
             self.lost.set_result(None)
 
     # --- inside
+
+    def _next_block(self) -> bytes | None:
+        """Some end an answer with a bare 1C; an 0D that comes behind it after all is nothing between two blocks."""
+        content = self._decoder.take()
+        return self._decoder.take_unended() if content is None else content
+
+    def _block(self, content: bytes) -> None:
+        if content in (_COMMIT, _NO_COMMIT):
+            self._committed(taken=content == _COMMIT)
+        else:
+            self._received(content)
 
     def _received(self, content: bytes) -> None:
         try:

@@ -193,9 +193,11 @@ class Connection(asyncio.Protocol):
         self._end("replaced")
 
     def close(self) -> None:
-        """Read no more. Closes at once if nothing is owed, else as soon as it is written."""
+        """Read no more. Closes at once if nothing is owed, else as soon as it is written; a peer that does not read
+        what is owed is not waited for long."""
         if not self._answers and not self._lingering:
-            self._ending = True
+            self._ending = self._lingering = True
+            self._until = self._desk.clock.monotonic() + _LINGER_SECONDS
             if self._transport is not None:
                 self._transport.close()
         else:

@@ -51,7 +51,12 @@ async def connect(server: Simulator, log: MemoryLog) -> AsyncIterator[Connect]:
 
 
 def a_write(
-    reading: Glucose | None = None, interaction: str = "create", *, id_: str | None = None, **changes: Any
+    reading: Glucose | None = None,
+    interaction: str = "create",
+    *,
+    id_: str | None = None,
+    attempt: int = 1,
+    **changes: Any,
 ) -> sdk.Delivery:
     """A delivery of one reading as an Observation, as `records_to_fhir` makes it."""
     resource = glucose_to_observation(reading or a_reading(reading_id="r-1", **changes))
@@ -61,7 +66,7 @@ def a_write(
         "identifier": token(identifier["system"], identifier["value"]),
         "interaction": interaction,
     }
-    return a_delivery(encode(resource), sdk.Shape.FHIR, meta=meta, id_=id_)
+    return a_delivery(encode(resource), sdk.Shape.FHIR, meta=meta, id_=id_, attempt=attempt)
 
 
 def writes(count: int) -> list[sdk.Delivery]:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from clinical.records import Quantity, Status
+from connectors.fhir import wire
 from connectors.fhir.search import plugin as search
 from engine import sdk
-from engine.testing.fakes import MemoryCursors, plugin_context
+from engine.testing.fakes import ManualClock, MemoryCursors, plugin_context
 from simulators.fhir_faults import Deed
 from simulators.fhir_server import FhirServer as Simulator
 from tests.integration.fhir.conftest import Connect, a_write, writes
@@ -95,3 +96,39 @@ async def test_a_search_that_breaks_off_between_two_pages_begins_again(pages: Pa
     assert cursors.values == {}
     pages.status = 200
     assert len(await read(pages, cursors, 3)) == 3
+
+
+async def test_pages_that_lead_in_a_circle_are_told_and_the_cursor_stays(pages: Pages) -> None:  # noqa: F811
+    cursors = MemoryCursors()
+    pages.elsewhere = f"{pages.base}?page=1"  # and page 1 names itself
+    with pytest.raises(sdk.Unavailable) as raised:
+        await read(pages, cursors, 5)
+    assert raised.value.code == "paging-loop"
+    assert (cursors.values, pages.pages_read) == ({}, 2)
+
+
+async def test_a_resource_from_the_future_does_not_hide_what_comes_until_then(pages: Pages) -> None:  # noqa: F811
+    cursors = MemoryCursors()
+    pages.resources[1]["meta"] = {"lastUpdated": "2099-01-01T00:00:00Z"}
+    await read(pages, cursors, 3)
+    assert cursors.values == {"last-updated": ManualClock().now().isoformat(timespec="milliseconds")}
+
+
+async def test_an_entry_that_is_no_list_is_no_page(pages: Pages) -> None:  # noqa: F811
+    pages.resources = [{"resourceType": "Observation"}]
+    pages.shape = lambda bundle: {**bundle, "entry": 7}
+    with pytest.raises(sdk.Unavailable) as raised:
+        await read(pages, MemoryCursors(), 1)
+    assert raised.value.code == "unclear-answer"
+
+
+async def test_an_answer_without_end_is_broken_off_and_asked_for_again(
+    server: Simulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "_LARGEST_ANSWER", 10_000)
+    destination = await connect(batch={"up_to": 10})
+    server.fail(200, resource={**OUTCOME, "text": {"div": "x" * 20_000}})
+    with pytest.raises(sdk.Unavailable) as raised:
+        await destination.send(a_write())
+    assert raised.value.code == "connection-lost"
+    assert (await destination.send(a_write())).code == "201"

@@ -1,6 +1,6 @@
 """`fhir_search` on real sockets: pages, the cursor, and servers that lead astray."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ class Pages:
         self.pages_read = 0
         self.elsewhere: str | None = None
         self.status = 200
+        self.shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda bundle: bundle
         app = web.Application()
         app.router.add_post("/r4/Observation/_search", self._search)
         app.router.add_get("/r4", self._following)
@@ -57,7 +58,7 @@ class Pages:
             bundle["entry"] = [{"resource": each} for each in held]
         if len(self.resources) > number * 2 + 2:
             bundle["link"] = [{"relation": "next", "url": self.elsewhere or f"{self.base}?page={number + 1}"}]
-        text = orjson.dumps(bundle).replace(b'"value":182,', b'"value":182.0,')
+        text = orjson.dumps(self.shape(bundle)).replace(b'"value":182,', b'"value":182.0,')
         return web.Response(body=text, status=self.status, content_type="application/fhir+json")
 
 

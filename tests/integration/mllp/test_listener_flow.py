@@ -1,6 +1,7 @@
 """Back-pressure and closing: nothing beyond the bound, nothing lost, nothing promised that is not stored."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -170,6 +171,29 @@ async def test_a_peer_that_stays_after_the_end_is_hung_up_on() -> None:
         await door.clock.advance(4)
         await let_run()
         assert len(door.listener._connections) == 0
+
+
+async def test_closing_does_not_wait_for_ever_for_a_peer_that_does_not_read_its_answers() -> None:
+    async with Door() as door:
+        with socket.socket() as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(peer, ("127.0.0.1", door.listener.port))
+            count, waiting = 0, 0
+            while not waiting:  # until the sockets hold no more
+                count += 1
+                await loop.sock_sendall(peer, block(oru(f"M{count}", sender="G" * 60_000 + "|STM")))
+                await door.arrivals(count)
+                await let_run()
+                [connection] = door.listener._connections
+                assert connection._transport is not None
+                waiting = connection._transport.get_write_buffer_size()
+            await door.listener.close()
+            assert door.listener._connections
+            await door.clock.advance(10)
+            await let_run()
+            assert not door.listener._connections
 
 
 async def test_closing_works_without_opening_and_twice() -> None:

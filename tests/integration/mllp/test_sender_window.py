@@ -196,3 +196,31 @@ async def test_a_message_that_is_sent_twice_under_one_id_keeps_its_bytes() -> No
         await failing(post.send(body=oru("M1", extra="NTE|1||x\r")), sdk.Unavailable, "connection-lost")
         await post.send(body=oru("M1", extra="NTE|1||x\r"))
         assert hospital.received[0] == hospital.received[1]
+
+
+@pytest.mark.parametrize("rest", [b"", b"\r"])
+async def test_an_answer_that_ends_with_a_bare_1c_is_an_answer(rest: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in range(2):
+            await reader.readuntil(b"\x1c\r")
+            writer.write(rest if number else b"")  # the 0D of the answer before
+            writer.write(f"\x0bMSH|^~\\&|EHR\rMSA|AA|M{number}\r\x1c".encode())
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, Post(server.sockets[0].getsockname()[1]) as post:
+        for number in range(2):
+            assert (await post.send(f"M{number}")).location == f"M{number}"
+
+
+async def test_an_empty_answer_does_not_hide_the_one_behind_it() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\x1c\r")
+        writer.write(block(b"") + block(b"MSH|^~\\&|EHR\rMSA|AA|M1\r"))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, Post(server.sockets[0].getsockname()[1]) as post:
+        await failing(post.send("M1"), sdk.Unavailable, "rubbish")

@@ -95,15 +95,28 @@ def test_a_decimal_comma_is_named() -> None:
         ("264274^MDC_DIM_MILLI_G_PER_DL^MDC", "mg/dL"),
         ("266866^MDC_DIM_MILLI_MOLE_PER_L^MDC^mmol/L^^UCUM", "mmol/L"),
         ("XX^^L^mmol/L^^UCUM", "mmol/L"),
+        ("XX^^L^YY^^L^^^^mmol/L^^UCUM", "mmol/L"),
+        ("mg%", "mg/dL"),
     ],
 )
 def test_units_are_known_by_code_text_or_alias(field: str, ucum: str) -> None:
     assert read_unit(segment("NM", "1", field)).ucum == ucum
 
 
+def test_grams_a_litre_are_milligrams_a_decilitre_by_an_exact_factor() -> None:
+    unit = read_unit(segment("NM", "1.12", "g/L^^UCUM"))
+    assert (unit.ucum, unit.text, unit.factor) == ("mg/dL", "g/L", Decimal(100))
+
+
 @pytest.mark.parametrize(
     ("field", "code"),
-    [("", "unit-missing"), ('""', "unit-missing"), ("K/uL^^UCUM", "unit-unknown"), ("mg/dL^^^mmol/L", "unit-unclear")],
+    [
+        ("", "unit-missing"),
+        ('""', "unit-missing"),
+        ("K/uL^^UCUM", "unit-unknown"),
+        ("mg/dL^^^mmol/L", "unit-unclear"),
+        ("g/L^^UCUM^mg/dL", "unit-unclear"),
+    ],
 )
 def test_a_unit_that_is_missing_unknown_or_two_is_refused(field: str, code: str) -> None:
     for _ in range(2):  # what is remembered of a field must not make it readable

@@ -170,3 +170,20 @@ def test_a_deletion_without_a_value_still_finds_what_it_deletes() -> None:
     assert deleted.source.value == sent.source.value
     assert deleted.original.value is None
     assert [deed.what for deed in deleted.done] == ["withdrawn without a value"]
+
+
+@pytest.mark.parametrize(("value", "steps"), [("1.12", 112), ("0.7", 70), ("<0.4", 40), ("1.805", 181)])
+def test_grams_a_litre_are_told_in_milligrams_a_decilitre_and_that_is_noted(value: str, steps: int) -> None:
+    (reading,) = readings(run(oru(obx(1, value, unit="g/L", kind="ST"))))
+    assert (reading.value.steps, reading.value.unit) == (steps, "mg/dL")
+    assert (reading.original.value, reading.original.unit) == (value, "g/L")
+    assert "converted to mg/dL" in [deed.what for deed in reading.done]
+
+
+def test_a_value_that_nobody_has_in_grams_a_litre_waits() -> None:
+    assert asides(run(oru(obx(1, "112", unit="g/L")))) == [("OBX[1]-5", "implausible")]
+
+
+def test_a_code_in_the_second_alternate_triplet_is_read() -> None:
+    (reading,) = readings(run(oru(obx(1, "182", code="GLU^Glucose^L^G2^^L^^^^99504-3^Glucose^LN"))))
+    assert reading.value.steps == 182
