@@ -32,7 +32,7 @@ class Road:
             raise Unavailable("away", code="broker-away")
         self.published += [(queue, ticket.ids) for ticket in tickets]
 
-    async def in_flight(self, channel: str, after: str, limit: int, share: Any) -> Sequence[str]:
+    async def in_flight(self, channel: str, after: str, limit: int, share: Any, lane: Any) -> Sequence[str]:
         assert channel == PART.channel
         return [id_ for id_ in self.in_journal if id_ > after][:limit]
 
