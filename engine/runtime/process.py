@@ -123,7 +123,9 @@ class Process:
             await asyncio.gather(*unfinished, return_exceptions=True)  # the stream can be closed only then
 
     async def _seat(self, part: Part, lease: Lease, room: WaitingRoom) -> None:
-        messages = await self._tools.journal.queries.pending(await self._due(part, lease.ticket.ids))
+        queries, messages = self._tools.journal.queries, list[Message]()
+        for ids in await queries.portions(await self._due(part, lease.ticket.ids), _MOST_BYTES):
+            messages += [message.but(body=b"") for message in await queries.pending(ids)]  # only their places wait here
         if not messages:
             await lease.ack()
         stay, now = Stay(lease, len(messages)), self._tools.clock.now()
@@ -135,8 +137,9 @@ class Process:
         """In the order in which they leave; what has been dealt with meanwhile is not looked at again."""
         place = {message.id: number for number, (message, _) in enumerate(leaving)}
         async with self._turns.of(part.lane):
-            if pending := await self._tools.journal.queries.pending(list(place)):
-                await self._work_on(sorted(pending, key=lambda message: place[message.id]))
+            for ids in await self._tools.journal.queries.portions(list(place), _MOST_BYTES):
+                if pending := await self._tools.journal.queries.pending(ids):
+                    await self._work_on(sorted(pending, key=lambda message: place[message.id]))
         for _, stay in leaving:
             await stay.leave()
 
