@@ -33,14 +33,6 @@ Start = Callable[[str, dict[str, str]], None]
 End = Callable[[str], None]
 
 
-def walk(body: bytes, start: Start, end: End) -> Any:
-    """Tell every element to `start` and `end`. Raises Unreadable with line and column."""
-    parser = new_parser(start, end)
-    feed(parser, without_preamble(body))
-    finish(parser)
-    return parser
-
-
 def new_parser(start: Start, end: End) -> Any:
     parser = expat.ParserCreate("utf-8")
     parser.StartElementHandler = start
@@ -52,6 +44,7 @@ def feed(parser: Any, data: bytes) -> None:
     try:
         parser.Parse(data, False)
     except expat.ExpatError as error:
+        _let_go(parser)
         raise _broken(error) from None
 
 
@@ -60,6 +53,14 @@ def finish(parser: Any) -> None:
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise _broken(error) from None
+    finally:
+        _let_go(parser)
+
+
+def _let_go(parser: Any) -> None:
+    """Whoever listens has the parser, and the parser has them: without this, what they have read stays in memory until
+    the collector of cycles comes by, which records do not call."""
+    parser.StartElementHandler = parser.EndElementHandler = None
 
 
 def _broken(error: expat.ExpatError) -> Unreadable:

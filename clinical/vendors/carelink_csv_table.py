@@ -20,6 +20,13 @@ from clinical.vendors.tables import Columns, check_end, export_text, name_text, 
 
 DASHES: Final = "-------"
 _UNIT: Final = re.compile(r"\((mg/dl|mmol/l)\)")
+_LANGUAGES: Final = {
+    "German": {"datum", "zeit"},
+    "Dutch": {"datum", "tijd"},
+    "French": {"date", "heure"},
+    "Spanish": {"fecha", "hora"},
+    "Italian": {"data", "ora"},
+}
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 
 
@@ -75,14 +82,28 @@ def open_carelink(body: bytes, dates: str | None = None) -> CareLinkFile:
     """Raises Unreadable, with the line, for what is no CareLink export, was cut, or has dates that nobody can order."""
     text = export_text(body)
     delimiter = delimiter_of(text)
-    range_, sections = _sections(list(csv_rows(text, delimiter)))
+    rows = list(csv_rows(text, delimiter))
+    range_, sections = _sections(rows)
     if not sections:
-        text = "there is no header with Index, Date and Time in English: this is no CareLink export, or one in another"
-        raise Unreadable(f"{text} language; export it in English", code="csv-not-carelink", path="line 1")
+        raise _not_english(rows)
     if sections[-1].rows and not text.endswith(("\n", "\r")):
         check_end(sections[-1].rows[-1], sections[-1].columns.width)
     days = {day: line for section in reversed(sections) for line, day in _days(section)}
     return CareLinkFile(sections, order_of(days, dates, "Date", beside=range_), delimiter)
+
+
+def _not_english(rows: Sequence[Row]) -> Unreadable:
+    """In which language the columns of date and time are: no other column is guessed at."""
+    for line, cells in rows:
+        words = set(map(normal, cells))
+        for language, day_and_time in _LANGUAGES.items():
+            if day_and_time <= words and len(words) > 4:
+                text = (
+                    f"the header looks like a CareLink export in {language}: only English is read; export it in English"
+                )
+                return Unreadable(text, code="csv-not-carelink", path=f"line {line}")
+    text = "there is no header with Index, Date and Time in English: this is no CareLink export, or one in another"
+    return Unreadable(f"{text} language; export it in English", code="csv-not-carelink", path="line 1")
 
 
 def _sections(rows: Sequence[Row]) -> tuple[str | None, list[Section]]:

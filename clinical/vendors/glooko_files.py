@@ -68,6 +68,16 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
     "carbs": {"time": ("timestamp", "zeitstempel"), "carbs": ("carbs", "kohlenhydrate")},
 }
+# In which of these columns a header of any language names its unit in brackets: of glucose, grams, percent, others.
+_MEASURES: Final[Mapping[str, str]] = {
+    "glucose": "glucose",
+    "bg": "glucose",
+    "carbs": "g",
+    "percent": "%",
+    **dict.fromkeys(("delivered", "initial", "extended", "duration", "bolus_total", "total", "basal_total"), "other"),
+}
+_BRACKETS: Final = re.compile(r"\(([^()]*)\)\s*$")
+_MEASURE_OF: Final = {"mg/dl": "glucose", "mmol/l": "glucose", "g": "g", "%": "%"}
 # A file without its name is what these columns say; the first that fits.
 _TELLING: Final = (
     ("basal", {"duration", "rate"}),
@@ -166,15 +176,25 @@ def _kind_of(header: Sequence[str]) -> str | None:
 
 
 def _places(kind: str, header: Sequence[str]) -> Mapping[str, int]:
-    """By the names where they are known, else by the place, if there are as many columns as there should be."""
+    """By the names where they are known, else by the place, if the units that the header names stand where they should:
+    so no quantity is taken for another."""
     named = _named(kind, header)
     if "time" in named and len(named) > 1:
         return named
     standard = [column for column in COLUMNS[kind] if column != "trend"]
-    if len(header) != len(standard):
-        text = "the header is in a language that is not known, and has other columns than this table should have"
+    if [_measure(cell) for cell in header] != [_MEASURES.get(column) for column in standard]:
+        text = (
+            f"the header is in a language that is not known (known are English and German), and its columns are not "
+            f"those of a {kind} table by their number and units; export it in English"
+        )
         raise Unreadable(text, code="csv-columns-unknown", path="line 2")
     return {column: place for place, column in enumerate(standard)}
+
+
+def _measure(header: str) -> str | None:
+    """What a column measures by the unit in its brackets; None if it names none."""
+    found = _BRACKETS.search(normal(header))
+    return _MEASURE_OF.get(found[1].strip(), "other") if found else None
 
 
 def _named(kind: str, header: Sequence[str]) -> dict[str, int]:

@@ -173,6 +173,15 @@ class Queries(Protocol):
         """Those of these deliveries that are in flight, in the order they were made."""
         ...
 
+    async def portions(self, ids: Sequence[str], most_bytes: int) -> Sequence[Sequence[str]]:
+        """These messages, cut where more would hold over `most_bytes` of bodies; one that is larger stands alone. What
+        `pending` of a portion then reads fits into memory, whatever a channel's messages weigh."""
+        ...
+
+    async def delivery_portions(self, ids: Sequence[str], most_bytes: int) -> Sequence[Sequence[str]]:
+        """As `portions`, of deliveries."""
+        ...
+
     async def lane(
         self, channel: str, destination: str, order_key: str, limit: int, lane: Lane = Lane.LIVE
     ) -> Sequence[PendingDelivery]:

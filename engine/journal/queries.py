@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.contracts.journal import PendingDelivery
 from engine.journal import tables
 from engine.journal.errors import journal_error
+from engine.journal.portions import portions
 from engine.journal.recent import Recent
 from engine.model.clock import from_micros, to_micros
 from engine.model.delivery import Delivery
@@ -126,6 +127,25 @@ class JournalQueries:
             return found
         rows = await self._pending_deliveries(missing)
         return sorted([*found, *map(_to_delivery, rows)], key=lambda pending: pending.delivery.id)
+
+    async def portions(self, ids: Sequence[str], most_bytes: int) -> Sequence[Sequence[str]]:
+        return await self._portions(ids, self._messages.sizes(ids), most_bytes, "message")
+
+    async def delivery_portions(self, ids: Sequence[str], most_bytes: int) -> Sequence[Sequence[str]]:
+        return await self._portions(ids, self._deliveries.sizes(ids), most_bytes, "delivery")
+
+    async def _portions(
+        self, ids: Sequence[str], sizes: dict[str, int], most_bytes: int, table: str
+    ) -> Sequence[Sequence[str]]:
+        """The store is asked for the sizes that it alone knows; it need not read a body for that."""
+        if len(ids) > 1 and (missing := [id_ for id_ in ids if id_ not in sizes]):
+            sizes |= {row[0]: row[1] for row in await self._sizes(table, missing)}
+        return portions(ids, sizes, most_bytes)
+
+    async def _sizes(self, table: str, ids: Sequence[str]) -> Sequence[Any]:
+        """Rows of id and bytes of body."""
+        c = _m if table == "message" else _d
+        return await self.all(select(c.id, func.length(c.body)).where(c.id.in_(ids)))
 
     async def _pending(self, ids: Sequence[str]) -> Sequence[Any]:
         """Rows of `MESSAGE` of those that are in flight."""

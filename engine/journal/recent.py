@@ -14,7 +14,7 @@ class Recent(Generic[V]):
     time (a ticket too many, a retry) reads the journal.
     """
 
-    def __init__(self, body_of: Callable[[V], bytes], most_bytes: int = 64_000_000) -> None:
+    def __init__(self, body_of: Callable[[V], bytes], most_bytes: int = 16_000_000) -> None:
         self._values: OrderedDict[str, V] = OrderedDict()
         self._body_of = body_of
         self._most = most_bytes
@@ -38,6 +38,10 @@ class Recent(Generic[V]):
                 self._forget(value)
                 found.append(value)
         return found, missing
+
+    def sizes(self, ids: Iterable[str]) -> dict[str, int]:
+        """The bytes of the bodies of those that are at hand."""
+        return {id_: len(self._body_of(self._values[id_])) for id_ in ids if id_ in self._values}
 
     def drop(self, ids: Iterable[str]) -> None:
         """These are no longer in flight."""

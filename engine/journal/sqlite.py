@@ -20,8 +20,13 @@ from engine.model.delivery import Delivery
 from engine.model.message import Message
 from engine.model.states import MessageState
 
+_WRITER_CACHE_KIB = 16_384
+_READER_CACHE_KIB = 4_096
+"""Of pages, for each connection: there are several that read, and large bodies fill a cache without ever being asked
+for again."""
 
-def _pragmas(connection: Any, _record: Any) -> None:
+
+def _pragmas(connection: Any, _record: Any, *, cache_kib: int) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode = WAL",
@@ -29,7 +34,7 @@ def _pragmas(connection: Any, _record: Any) -> None:
         "busy_timeout = 5000",
         "wal_autocheckpoint = 10000",  # pages; checkpoints cost more than a longer log
         "foreign_keys = ON",
-        "cache_size = -65536",
+        f"cache_size = -{cache_kib}",
         "temp_store = MEMORY",
     ):
         cursor.execute(f"PRAGMA {pragma}")
@@ -42,7 +47,7 @@ def sync_engine(path: Path) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "cached_statements": 1000})
-    event.listen(engine, "connect", _pragmas)
+    event.listen(engine, "connect", partial(_pragmas, cache_kib=_WRITER_CACHE_KIB))
     return engine
 
 
@@ -132,7 +137,7 @@ class SqliteJournal:
         self.path = path
         self._commits = GroupCommit(sync_engine(path), lock_wait_seconds)
         self._reader: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-        event.listen(self._reader.sync_engine, "connect", _pragmas)
+        event.listen(self._reader.sync_engine, "connect", partial(_pragmas, cache_kib=_READER_CACHE_KIB))
         messages: Recent[Message] = Recent(lambda message: message.body)
         deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
         self.writer = SqliteWriter(self._commits, messages, deliveries)

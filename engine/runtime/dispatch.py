@@ -38,6 +38,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PREFETCH = 10  # tickets
+_READ_BYTES = 4_000_000  # of bodies, at once
+_ROAD_BYTES = 32_000_000  # of bodies of one lane that wait to be sent
 
 
 class Dispatch:
@@ -62,6 +64,7 @@ class Dispatch:
         self._road = Road(in_order=plan.in_order)
         self._breaker = Breaker(plan.breaker_failures, plan.breaker_rest_seconds)
         self._changed = asyncio.Event()
+        self._shrunk = asyncio.Event()
         self._slots = asyncio.Semaphore(max(1, plan.at_once // share.of))
         self._outcomes: Batcher[DeliveryOutcome] = Batcher(self._commit)
         self._paused_until = 0.0
@@ -119,17 +122,26 @@ class Dispatch:
 
     async def _take_in(self, lane: Lane, ids: Sequence[str], finished: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Onto the road with what is in flight of these; `finished` runs when they need nothing more from us."""
-        meanwhile = self._finished_meanwhile[lane]
-        meanwhile.clear()
-        read = await self._asked(self._tools.journal.queries.pending_deliveries, ids)
-        # What was finished between the journal's answer and now is in flight only in that answer.
-        pending = [item for item in read if item.delivery.id not in meanwhile]
-        held = _Held(finished, len(pending), self._outcomes)
-        for item in pending:
-            self._road.add(Waiting(item, held.settled), self._not_before(item))
-        if not pending:
-            await finished()
-        self._changed.set()
+        queries, meanwhile = self._tools.journal.queries, self._finished_meanwhile[lane]
+        held = _Held(finished, self._outcomes)
+        for some in await self._asked(queries.delivery_portions, ids, _READ_BYTES):
+            await self._room_for_more(lane)
+            meanwhile.clear()
+            read = await self._asked(queries.pending_deliveries, some)
+            # What was finished between the journal's answer and now is in flight only in that answer.
+            pending = [item for item in read if item.delivery.id not in meanwhile]
+            held.more(len(pending))
+            for item in pending:
+                self._road.add(Waiting(item, held.settled), self._not_before(item))
+            self._changed.set()
+        held.settled()  # nothing more comes
+
+    async def _room_for_more(self, lane: Lane) -> None:
+        """Until the road has room for more bodies of this lane. What waits for its next attempt takes room too, as it
+        holds its ticket: a destination that is away costs a bounded memory."""
+        while self._road.bytes_of(lane) >= _ROAD_BYTES:
+            self._shrunk.clear()
+            await self._shrunk.wait()
 
     async def _asked(self, question: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """The journal's answer, however long it takes."""
@@ -255,6 +267,7 @@ class Dispatch:
         lane = lane_of(waiting.pending.delivery.meta)
         self._finished_meanwhile[lane].add(waiting.id)
         key = self._road.done(waiting)
+        self._shrunk.set()
         if key is not None:
             self._outcomes.spawn(self._refill(lane, key, self._road.room_after(waiting)))
 
@@ -282,14 +295,15 @@ class Dispatch:
 
 
 class _Held:
-    """What was taken in together, with the number of its deliveries that are not settled yet."""
+    """What is taken in together, with the number of its deliveries that are not settled yet, and one for the intake."""
 
-    def __init__(
-        self, finished: Callable[[], Coroutine[Any, Any, None]], open_: int, outcomes: "Batcher[DeliveryOutcome]"
-    ) -> None:
+    def __init__(self, finished: Callable[[], Coroutine[Any, Any, None]], outcomes: "Batcher[DeliveryOutcome]") -> None:
         self._finished = finished
-        self._open = open_
+        self._open = 1
         self._outcomes = outcomes
+
+    def more(self, deliveries: int) -> None:
+        self._open += deliveries
 
     def settled(self) -> None:
         self._open -= 1

@@ -50,6 +50,7 @@ class Lanes:
         self._resting: list[tuple[float, int, str]] = []
         self._number = count()
         self._known: set[str] = set()
+        self.size = 0  # bytes of the bodies that are here
 
     def __len__(self) -> int:
         return len(self._known)
@@ -76,7 +77,7 @@ class Lanes:
             waiting.settled()
             return
         lane.queue.append(waiting)
-        lane.size += _size(waiting)
+        self._grow(lane, _size(waiting))
         self._known.add(waiting.id)
 
     def take(self, most: int, now: float, held: Callable[[str], bool] = lambda _: False) -> list[Waiting]:
@@ -108,7 +109,7 @@ class Lanes:
         key = self.key_of(waiting.pending)
         lane = self._lanes[key]
         lane.queue.popleft()
-        lane.size -= _size(waiting)
+        self._grow(lane, -_size(waiting))
         self._known.discard(waiting.id)
         waiting.settled()
         if lane.queue:
@@ -132,7 +133,7 @@ class Lanes:
         lane.refilling = False
         lane.overflowed = lane.overflowed or more_to_come
         lane.queue.extend(more)
-        lane.size += sum(map(_size, more))
+        self._grow(lane, sum(map(_size, more)))
         self._known.update(waiting.id for waiting in more)
         if lane.queue:
             self._wake_later(key, rest_until)
@@ -158,6 +159,10 @@ class Lanes:
 
     def has_ready(self) -> bool:
         return bool(self._ready)
+
+    def _grow(self, lane: _Lane, size: int) -> None:
+        lane.size += size
+        self.size += size
 
     def _wake_later(self, key: str, until: float | None) -> None:
         if until is None:

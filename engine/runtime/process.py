@@ -34,6 +34,7 @@ _PREFETCH = 64
 _ROOM = 2000  # tickets in hand where messages wait for others
 _AT_ONCE = 64
 _TURN = {Lane.LIVE: TICKET_SIZE, Lane.BATCH: 10}  # messages; what is live waits for no more than these ten
+_MOST_BYTES = 2_000_000  # of bodies worked on at once; what steps make of them can be several times as large
 _TRIES = 3  # of a step that failed in a way we do not know
 _AWAY = RetryPolicy(first_wait_seconds=0.5, longest_wait_seconds=30.0)
 
@@ -122,7 +123,9 @@ class Process:
             await asyncio.gather(*unfinished, return_exceptions=True)  # the stream can be closed only then
 
     async def _seat(self, part: Part, lease: Lease, room: WaitingRoom) -> None:
-        messages = await self._tools.journal.queries.pending(await self._due(part, lease.ticket.ids))
+        queries, messages = self._tools.journal.queries, list[Message]()
+        for ids in await queries.portions(await self._due(part, lease.ticket.ids), _MOST_BYTES):
+            messages += [message.but(body=b"") for message in await queries.pending(ids)]  # only their places wait here
         if not messages:
             await lease.ack()
         stay, now = Stay(lease, len(messages)), self._tools.clock.now()
@@ -134,8 +137,9 @@ class Process:
         """In the order in which they leave; what has been dealt with meanwhile is not looked at again."""
         place = {message.id: number for number, (message, _) in enumerate(leaving)}
         async with self._turns.of(part.lane):
-            if pending := await self._tools.journal.queries.pending(list(place)):
-                await self._work_on(sorted(pending, key=lambda message: place[message.id]))
+            for ids in await self._tools.journal.queries.portions(list(place), _MOST_BYTES):
+                if pending := await self._tools.journal.queries.pending(ids):
+                    await self._work_on(sorted(pending, key=lambda message: place[message.id]))
         for _, stay in leaving:
             await stay.leave()
 
@@ -158,12 +162,15 @@ class Process:
 
     async def _work(self, part: Part, leases: Sequence[Lease]) -> None:
         named = [id_ for lease in leases for id_ in lease.ticket.ids]
-        for ids in batches(await self._due(part, named), _TURN[part.lane]):
-            async with self._turns.of(part.lane):
-                if not self._may_work():
-                    raise Unavailable("another engine may have this part of the work now", code="part-lost")
-                if messages := await self._tools.journal.queries.pending(ids):
-                    await self._work_on(messages)
+        queries = self._tools.journal.queries
+        for some in batches(await self._due(part, named), _TURN[part.lane]):
+            for ids in await queries.portions(some, _MOST_BYTES):
+                async with self._turns.of(part.lane):
+                    if not self._may_work():
+                        raise Unavailable("another engine may have this part of the work now", code="part-lost")
+                    if messages := await queries.pending(ids):
+                        await self._work_on(messages)
+                    del messages  # large ones are not kept while the next are read
         for lease in leases:
             await lease.ack()
 

@@ -23,6 +23,10 @@ class Road:
     def __len__(self) -> int:
         return sum(map(len, self._lanes.values()))
 
+    def bytes_of(self, lane: Lane) -> int:
+        """Of the bodies that are here of one lane."""
+        return self._lanes[lane].size
+
     def add(self, waiting: Waiting, rest_until: float | None = None) -> None:
         """As `Lanes.add`, in its own lane. One that is not due yet has been begun, in an earlier run."""
         lanes = self._of(waiting)

@@ -69,6 +69,15 @@ class JournalContract:
         await journal.queries.pending(asked)
         assert [m.body for m in await journal.queries.pending(asked)] == [b"1", b"2", b"3"]
 
+    async def test_large_messages_are_read_in_portions_also_when_only_the_store_knows_them(
+        self, journal: Journal
+    ) -> None:
+        ids = [message.id for message in await accepted(journal, b"1" * 60, b"2" * 60, b"3" * 30, b"4" * 10)]
+        expected = [ids[:1], ids[1:]]
+        assert [list(some) for some in await journal.queries.portions(ids, 100)] == expected
+        await journal.queries.pending(ids)  # which takes them out of memory
+        assert [list(some) for some in await journal.queries.portions(ids, 100)] == expected
+
     async def test_the_same_key_and_body_is_a_duplicate_stored_without_its_body(self, journal: Journal) -> None:
         (first,) = await accepted(journal, b"x", source_key="S|1")
         second = a_message(b"x", source_key="S|1")

@@ -40,6 +40,10 @@ _PENDING = _question(f"SELECT {_columns(MESSAGE)} FROM message WHERE {AMONG} AND
 _PENDING_DELIVERIES = _question(
     f"SELECT {_columns(DELIVERY)} FROM delivery WHERE {AMONG} AND {_DELIVERY_OPEN}"  # noqa: S608
 )
+_SIZES = {
+    table: _question(f"SELECT id, octet_length(body) FROM {table} WHERE {AMONG}")  # noqa: S608
+    for table in ("message", "delivery")
+}
 _IN_FLIGHT = _question(
     f"SELECT id FROM message WHERE channel = $1 AND lane = $2 AND {_MESSAGE_OPEN} "  # noqa: S608
     "AND id > $3 AND shard % $4 = $5 ORDER BY id LIMIT $6"
@@ -64,6 +68,9 @@ class PostgresQueries(JournalQueries):
 
     async def _pending_deliveries(self, ids: Sequence[str]) -> Sequence[Any]:
         return await self._ask(_PENDING_DELIVERIES, *among(ids))
+
+    async def _sizes(self, table: str, ids: Sequence[str]) -> Sequence[Any]:
+        return await self._ask(_SIZES[table], *among(ids))
 
     async def in_flight(
         self, channel: str, after: str, limit: int, share: Share = WHOLE, lane: Lane = Lane.LIVE

@@ -150,3 +150,14 @@ def test_no_key_in_two_hands_order_kept_within_a_lane_and_nothing_lost(actions: 
         for key in ("A", "B"):
             expected = [id_ for id_, its, of in world.made if its is lane and of == key]
             assert [id_ for id_ in world.finished if id_ in expected] == expected
+
+
+def test_the_road_knows_what_the_bodies_of_each_lane_weigh() -> None:
+    road = Road(in_order=True)
+    for number, lane in enumerate((BATCH, BATCH, LIVE)):
+        delivery = a_delivery(b"x" * 10, order_key=f"P{number}", meta={LANE: lane})
+        road.add(Waiting(PendingDelivery(delivery), lambda: None))
+    assert (road.bytes_of(BATCH), road.bytes_of(LIVE)) == (20, 10)
+    for one in road.take(3, 0.0):
+        road.done(one)
+    assert road.bytes_of(BATCH) == road.bytes_of(LIVE) == 0

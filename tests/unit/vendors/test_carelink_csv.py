@@ -231,6 +231,25 @@ def test_files_that_are_none_or_cut_are_refused(change: Any, code: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("day", "time", "language"),
+    [
+        (b"Datum", b"Zeit", "German"),
+        (b"Datum", b"Tijd", "Dutch"),
+        (b"Date", b"Heure", "French"),
+        (b"Fecha", b"Hora", "Spanish"),
+        (b"Data", b"Ora", "Italian"),
+    ],
+)
+def test_an_export_in_another_language_is_refused_with_the_language_and_its_line(
+    day: bytes, time: bytes, language: str
+) -> None:
+    with pytest.raises(Unreadable, match=f"in {language}: .*in English") as caught:
+        read_carelink_csv(an_export().replace(b"Index;Date;Time", b"Index;" + day + b";" + time), BERLIN)
+    assert caught.value.code == "csv-not-carelink"
+    assert caught.value.path != "line 1"
+
+
 def test_a_real_file_with_reordered_columns() -> None:
     parsed = read_carelink_csv(real("medtronic/carelink_780g_fixture_reordered-columns.csv"), BERLIN)
     values = [record.value.steps for record in parsed.records if isinstance(record, Glucose)]

@@ -127,6 +127,34 @@ def test_another_language_is_read_by_place_if_the_files_name_says_what_it_is() -
     assert caught.value.code == "csv-columns-unknown"
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Horodatage,Numéro,Valeur CGM (mg/dl)",  # the serial number would be the glucose
+        "Horodatage,Valeur CGM,Numéro",  # in no unit
+        "Horodatage,Glucides (g),Numéro",
+    ],
+)
+def test_another_language_is_refused_where_its_units_do_not_stand_in_their_places(header: str) -> None:
+    with pytest.raises(Unreadable, match="English and German") as caught:
+        read(a_table(header, "1/20/2025 8:00,120,120"), "cgm_data_1.csv")
+    assert (caught.value.code, caught.value.path) == ("csv-columns-unknown", "line 2")
+
+
+def test_a_bolus_table_in_another_language_is_known_by_its_units() -> None:
+    header = (
+        "Marca de tiempo,Tipo de insulina,Glucosa en sangre (mg/dl),Carbohidratos (g),Relación,Insulina (U),"
+        "Inicial (U),Prolongada (U),Serie"
+    )
+    dose, carbs = read(a_table(header, "1/20/2025 8:05,Normal,,50,,4.5,,,POD1"), "bolus_data_1.csv").records
+    assert isinstance(dose, InsulinDose)
+    assert isinstance(carbs, Carbohydrate)
+    assert (dose.delivered and dose.delivered.steps, carbs.amount.steps) == (4500, 500)
+    moved = header.replace("Carbohidratos (g),Relación", "Relación,Carbohidratos (g)")
+    with pytest.raises(Unreadable):
+        read(a_table(moved, "1/20/2025 8:05,Normal,,,50,4.5,,,POD1"), "bolus_data_1.csv")
+
+
 def test_what_was_given_at_once_and_over_time_are_two_doses_that_add_up() -> None:
     now, later = read(a_table(BOLUS, "1/20/2025 8:10,Combination,,,,4.5,3,1.5,POD1")).records
     assert isinstance(now, InsulinDose)
