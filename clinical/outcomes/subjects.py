@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+import msgspec
+
 from clinical.devices import model_of
 from clinical.outcomes.cleaning import slots
 from clinical.outcomes.columns import Columns, Row, columns
@@ -30,8 +32,7 @@ LONGEST_SPAN_MILLIS: Final = 31 * 86_400_000
 """What a device event says of later time is not believed: by then the sensor has been changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True, gc=False):
     """One reading that stands: when, how much, by what. `second` is the diastolic of a blood pressure. `event` and
     `until_millis` are those of a device event, which has no value that counts. `key` recognises the reading."""
 
