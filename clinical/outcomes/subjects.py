@@ -327,6 +327,8 @@ def _seconds(of: Shares) -> dict[str, int]:
 
 def _events(found: Events) -> dict[str, int]:
     name = found.kind.name.lower()
+    if not len(found):
+        return {name: 0, f"{name}_minutes": 0, f"{name}_truncated": 0}
     minutes = int((found.end_millis - found.start_millis).sum()) // 60_000
     truncated = int((found.ended == Ended.TRUNCATED).sum())
     return {name: len(found), f"{name}_minutes": minutes, f"{name}_truncated": truncated}
