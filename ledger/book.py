@@ -1,11 +1,14 @@
-"""The book of one message: what the ledger knows near its records, and what they change. In memory, and pure.
+"""The book: what the ledger knows near the records of some messages, and what they change. In memory, and pure.
 
-Load it, let every record `arrive`, then write down what it says (`ledger.store`): so a message costs a few SQL
-statements however many readings it carries, and its records meet each other by the same rules as those before.
+Load it, let every record of a message `arrive`, turn the page, go on with the next message, then write down what the
+book says (`ledger.store`): so some messages cost a few SQL statements however many readings they carry, and records
+meet each other by the same rules as those before. Each page tells what its message alone did, and the rows come out as
+if every message had been written down before the next was read.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -34,13 +37,13 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """A reading that those downstream must hear of. `before`: what it was read from, None if from nothing; `now`: what
-    it is read from, None if no source speaks of it any more. `known`: it was in the ledger before."""
+    """A reading that a message made or moved. `before`: what it was read from, None if from nothing; `now`: what it is
+    read from, None if no source speaks of it any more; `made`: the ledger did not have it."""
 
     reading: Reading
     before: Claim | None
     now: Claim | None
-    known: bool = True
+    made: bool
 
     @property
     def withdrawn(self) -> bool:
@@ -49,26 +52,75 @@ class Passed(msgspec.Struct, frozen=True):
     @property
     def comes_back(self) -> bool:
         """It was withdrawn, which those downstream were told, and stands again."""
-        if self.withdrawn or not self.known or not (self.before is None or self.before.withdrawn):
+        if self.withdrawn or self.made or not (self.before is None or self.before.withdrawn):
             return False
         return any(not claim.withdrawn and claim is not self.now for claim in self.reading.claims)
 
 
+class Page(msgspec.Struct, frozen=True):
+    """What one message did: its records in their order, and the readings that are read from something else since. `at`:
+    when it was received, in microseconds."""
+
+    at: int
+    arrivals: Sequence[Arrival]
+    moves: Sequence[Passed]
+
+    @property
+    def tally(self) -> Counter[str]:
+        """How many records came to which fate."""
+        return Counter(arrival.fate.value for arrival in self.arrivals)
+
+    @property
+    def left(self) -> Sequence[tuple[str, str, int]]:
+        """Patient, analyte and time (milliseconds) of what readings of the ledger were read from before they moved, and
+        of what they are read from now."""
+        claims = (claim for moved in self.moves if not moved.made for claim in (moved.before, moved.now))
+        return [(claim.patient, claim.analyte, claim.millis) for claim in claims if claim is not None]
+
+
+@dataclass(slots=True)
+class Row:
+    """What the ledger's row of a reading becomes. `read_from` None: stays as it is; `made_at` None: it is there
+    already; `gone`: no source speaks of it any more; `moves`: how many pages moved it."""
+
+    reading: Reading
+    changed_at: int
+    made_at: int | None = None
+    read_from: Claim | None = None
+    gone: bool = False
+    moves: int = 0
+
+    def move(self, at: int) -> None:
+        """Follow the reading. One that its only source left in the very message that made it is read from what was said
+        last; one that is left later keeps what it was read from."""
+        truth = self.reading.truth
+        self.changed_at, self.gone = at, truth is None
+        self.moves += 1
+        if truth is not None:
+            self.read_from = truth
+        elif self.made_at is not None and self.read_from is None:
+            self.read_from = self.reading.claims[-1]
+
+
 class Book:
-    """Known readings by moment and by source, and the arrivals of one message."""
+    """Known readings by moment and by source, and the arrivals of some messages."""
 
     def __init__(self, tenant: str, rules: Rules, new_id: Callable[[], str]) -> None:
         self.tenant = tenant
-        self.arrivals: list[Arrival] = []
+        self.pages: list[Page] = []
         self.claims: dict[Place, Claim] = {}
         """Every claim as it stands now, by message and position."""
+        self.rows: dict[str, Row] = {}
+        """Readings that were made or moved, by id, in the order in which that began."""
         self._rules = rules
         self._new_id = new_id
         self._readings: dict[str, Reading] = {}
         self._by_moment: defaultdict[bytes, list[Reading]] = defaultdict(list)
         self._by_source: dict[bytes, tuple[Reading, Place]] = {}
         self._known: dict[Place, Claim] = {}
-        self._before: dict[str, Claim | None] = {}
+        self._arrivals: list[Arrival] = []
+        self._before: dict[str, Claim | None] = {}  # what this page has touched, and what it was read from
+        self._new: set[str] = set()
         self._near: dict[Place, list[bytes]] = {}
 
     def moments_near(self, claim: Claim) -> list[bytes]:
@@ -80,14 +132,13 @@ class Book:
 
     def know(self, reading: Reading) -> None:
         """Take up a reading from the ledger, with all its claims."""
-        self._take_up(reading)
-        self._before[reading.id] = reading.truth
+        self._readings[reading.id] = reading
         for claim in reading.claims:
             self._index(reading, claim)
             self._known[claim.place] = claim
 
     def arrive(self, record: AnyRecord, claim: Claim, *, verdict: Verdict | None = None) -> Arrival:
-        """Let one record arrive; all of the message's own records before it count as known.
+        """Let one record arrive; all records before it count as known.
 
         A record with a `reading_id` comes back from the review of that reading, with the reviewer's `verdict`.
         """
@@ -100,54 +151,40 @@ class Book:
             self._put(reading, decision.claim)
         fate = self._fate(decision, reading)
         arrival = Arrival(claim.position, record, claim, fate, reading, decision.claim is not None)
-        self.arrivals.append(arrival)
+        self._arrivals.append(arrival)
         return arrival
 
+    def turn_page(self, at: int) -> Page:
+        """End a message that was received at this time (microseconds): what arrives now is the next one's."""
+        moves = []
+        for id_, before in self._before.items():
+            reading = self._readings[id_]
+            made = id_ in self._new
+            if made or _place(before) != _place(reading.truth):
+                moves.append(Passed(reading, before, reading.truth, made))
+                row = self.rows.get(id_)
+                if row is None:
+                    row = self.rows[id_] = Row(reading, at, at if made else None)
+                row.move(at)
+        page = Page(at, self._arrivals, moves)
+        self.pages.append(page)
+        self._arrivals, self._before, self._new = [], {}, set()
+        return page
+
     # --- what to write down
-
-    @property
-    def made(self) -> Sequence[Reading]:
-        """Readings that the ledger does not have yet."""
-        return [reading for reading in self._readings.values() if reading.id not in self._before]
-
-    @property
-    def moved(self) -> Sequence[Reading]:
-        """Readings of the ledger that are read from another claim than before, or from none any more."""
-        both = ((before, self._readings[id_]) for id_, before in self._before.items())
-        return [reading for before, reading in both if _place(before) != _place(reading.truth)]
-
-    @property
-    def left(self) -> Sequence[tuple[str, str, int]]:
-        """Patient, analyte and time (milliseconds) of what readings of the ledger were read from before they moved, and
-        of what they are read from now."""
-        return [
-            (claim.patient, claim.analyte, claim.millis)
-            for reading in self.moved
-            for claim in (self._before[reading.id], reading.truth)
-            if claim is not None
-        ]
 
     @property
     def changed(self) -> Sequence[Claim]:
         """Claims of the ledger that have changed, as they stand now."""
         return [self.claims[place] for place, claim in self._known.items() if self.claims[place] is not claim]
 
-    @property
-    def tally(self) -> Counter[str]:
-        """How many records came to which fate."""
-        return Counter(arrival.fate.value for arrival in self.arrivals)
-
-    def passed(self, *, same_value: bool = False) -> Sequence[Passed]:
-        """What those downstream must hear of: new readings and those that changed, in the order of their time.
+    def passed(self, page: Page, *, same_value: bool = False) -> Sequence[Passed]:
+        """What those downstream must hear of a page: new readings and those that changed, in the order of their time.
 
         A reading that is only read from a preferred source now, with the same value within the tolerance, is none of
         these unless `same_value` asks for it.
         """
-        passed = [
-            Passed(reading, self._before.get(id_), reading.truth, id_ in self._before)
-            for id_, reading in self._readings.items()
-        ]
-        return sorted((p for p in passed if self._matters(p, same_value)), key=_time_of)
+        return sorted((p for p in page.moves if self._matters(p, same_value)), key=_time_of)
 
     def _matters(self, passed: Passed, same_value: bool) -> bool:
         before, now = passed.before, passed.now
@@ -173,11 +210,9 @@ class Book:
 
     def _new_reading(self, claim: Claim) -> Reading:
         reading = Reading(self._new_id(), claim.patient, claim.analyte)
-        self._take_up(reading)
-        return reading
-
-    def _take_up(self, reading: Reading) -> None:
         self._readings[reading.id] = reading
+        self._new.add(reading.id)
+        return reading
 
     def _index(self, reading: Reading, claim: Claim) -> None:
         self.claims[claim.place] = claim
@@ -189,6 +224,7 @@ class Book:
 
     def _put(self, reading: Reading, claim: Claim, instead_of: Claim | None = None) -> None:
         """Write a claim into a reading, in the place of what it was, and see what the reading is read from."""
+        self._before.setdefault(reading.id, reading.truth)
         if instead_of is None:
             reading.claims.append(claim)
         else:

@@ -4,7 +4,7 @@ The id of a merged patient stays behind as a name of the survivor's, in a system
 in turn takes it along, as every other name.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -41,12 +41,18 @@ async def survivors(tx: Transaction, tenant: str, ids: Iterable[str]) -> dict[st
     return {former: survivor for (_, former), survivor in found.items()}
 
 
-async def of_survivors(tx: Transaction, tenant: str, records: Sequence[AnyRecord]) -> Sequence[AnyRecord]:
-    """The records, those of merged patients as their survivors': what was on its way when they were merged."""
-    merged = await survivors(tx, tenant, {record.patient.id for record in records if record.patient.id is not None})
-    return (
-        [of_patient(r, merged[r.patient.id]) if r.patient.id in merged else r for r in records] if merged else records
-    )
+async def of_survivors(
+    tx: Transaction, tenant: str, bodies: Sequence[Sequence[AnyRecord]]
+) -> Sequence[Sequence[AnyRecord]]:
+    """The records of some messages, those of merged patients as their survivors': what was on its way when they were
+    merged."""
+    ids = {record.patient.id for records in bodies for record in records if record.patient.id is not None}
+    merged = await survivors(tx, tenant, ids)
+    return [_of_survivors(records, merged) for records in bodies] if merged else bodies
+
+
+def _of_survivors(records: Sequence[AnyRecord], merged: Mapping[str, str]) -> Sequence[AnyRecord]:
+    return [of_patient(r, merged[r.patient.id]) if r.patient.id in merged else r for r in records]
 
 
 def of_patient(record: AnyRecord, patient: str) -> AnyRecord:

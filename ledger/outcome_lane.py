@@ -5,12 +5,14 @@ did. Either takes the readings from the ledger, so that both come to the same. S
 of each kind; what is asked for one alone is what late data needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from clinical.issued import IssuedOutcome
+from clinical.outcomes.subjects import Asked, Found
 from clinical.outcomes.windows import days_ending
 from clinical.outcomes.zone import day_of
+from clinical.records import Device
 from ledger import outcome_store as store
 from ledger import outcome_upkeep as upkeep
 from ledger.outcome_days import Days, affected
@@ -27,12 +29,14 @@ async def bring_up_to_date(tx: Transaction, plan: Plan, works: Sequence[Work]) -
     cases = await _cases(tx, plan, works)
     anew = [affected(case) for case in cases]
     days = await _days(tx, plan, cases, anew)
+    due = [due_windows(case, touched) for case, touched in zip(cases, anew, strict=True)]
+    for of, windows in zip(days, due, strict=True):
+        await of.gather(tx, windows)
+    found = iter(plan.subject.found([_asked(*each) for each in _each_due(cases, due, days)]))
     issued: list[Sequence[IssuedOutcome]] = []
     kept: list[tuple[Case, Upkeep]] = []
-    for case, touched, of in zip(cases, anew, days, strict=True):
-        due = due_windows(case, touched)
-        await of.gather(tx, due)
-        made, alive = _issued(case, due, of)
+    for case, windows, of in zip(cases, due, days, strict=True):
+        made, alive = _issued(case, [(each, next(found)) for each in windows], of.device)
         issued.append(made)
         after = upkeep_after(case, alive)
         if after is not None:
@@ -102,16 +106,23 @@ async def _grow(tx: Transaction, plan: Plan, start: int, some: Sequence[tuple[Ca
         days.grow(newest.get(case.work.key, []), counts.get(case.work.key, 0))
 
 
-def _issued(case: Case, due: Sequence[Due], days: Days) -> tuple[list[IssuedOutcome], bool]:
+def _each_due(
+    cases: Sequence[Case], due: Sequence[Sequence[Due]], days: Sequence[Days]
+) -> Iterable[tuple[Case, Due, Days]]:
+    for case, windows, of in zip(cases, due, days, strict=True):
+        for each in windows:
+            yield case, each, of
+
+
+def _asked(case: Case, due: Due, days: Days) -> Asked:
+    window = window_of(due, case.plan)
+    return Asked(days.of(window), window, max(min(window.end_millis, case.work.now_millis), window.start_millis + 1))
+
+
+def _issued(
+    case: Case, looked_at: Sequence[tuple[Due, Found]], device: Device | None
+) -> tuple[list[IssuedOutcome], bool]:
     """What is new, and whether any window that was looked at has a reading (or there was none)."""
-    issued: list[IssuedOutcome] = []
-    alive = not due
-    for each in due:
-        window = window_of(each, case.plan)
-        as_of = max(min(window.end_millis, case.work.now_millis), window.start_millis + 1)
-        found = case.plan.subject.found(days.of(window), window, as_of)
-        alive = alive or found.readings > 0
-        made = issue(case, each, found, days.device)
-        if made is not None:
-            issued.append(made)
-    return issued, alive
+    made = [issue(case, due, found, device) for due, found in looked_at]
+    alive = not looked_at or any(found.readings for _, found in looked_at)
+    return [each for each in made if each is not None], alive

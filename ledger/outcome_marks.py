@@ -43,16 +43,13 @@ _MARK = (
 )
 
 
-async def mark(tx: _Transaction, tenant: str, moved: Iterable[tuple[str, str, int]]) -> None:
-    """Mark the days that readings belonged to or belong to: patient, what it is about, time in milliseconds.
+async def mark(tx: _Transaction, tenant: str, moved: Iterable[Iterable[tuple[str, str, int]]]) -> None:
+    """Mark the days that readings belonged to or belong to: of message after message patient, what it is about, time in
+    milliseconds. The last one gives the reason.
 
     A day more on each side, since a day is another in each zone and reaches over midnight.
     """
-    wanted = {
-        (patient, analyte, millis // DAY_MILLIS - 1, (millis + _reach(analyte)) // DAY_MILLIS + 1)
-        for patient, analyte, millis in moved
-        if analyte in READERS
-    }
+    wanted = [stretch for some in moved for stretch in sorted(set(_stretches(some)))]
     if not wanted:
         return
     rows = [
@@ -64,9 +61,17 @@ async def mark(tx: _Transaction, tenant: str, moved: Iterable[tuple[str, str, in
             "last": last,
             "cause": (Cause.EXCLUSION if analyte.startswith(_EVENT) else Cause.CORRECTED).value,
         }
-        for patient, analyte, first, last in sorted(wanted)
+        for patient, analyte, first, last in wanted
     ]
     await tx.execute(_MARK, rows)
+
+
+def _stretches(moved: Iterable[tuple[str, str, int]]) -> Iterable[tuple[str, str, int, int]]:
+    return (
+        (patient, analyte, millis // DAY_MILLIS - 1, (millis + _reach(analyte)) // DAY_MILLIS + 1)
+        for patient, analyte, millis in moved
+        if analyte in READERS
+    )
 
 
 def _reach(analyte: str) -> int:

@@ -1,6 +1,6 @@
 """The ledger's road to the database: what a book needs to know, and what it has to write down.
 
-Statements are SQLAlchemy Core without any dialect's own words. A message costs one query and two to four batches.
+Statements are SQLAlchemy Core without any dialect's own words. A book costs one query and two to four batches.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy import Executable, bindparam, exists, insert, select, tuple_, un
 
 from clinical.records import AnyRecord, Record, Road, Status
 from ledger import keys
-from ledger.book import Arrival, Book, Place
+from ledger.book import Arrival, Book, Place, Row
 from ledger.claims import Claim, Standing
 from ledger.one_of import one_of
 from ledger.outcome_marks import mark
@@ -62,7 +62,7 @@ _CLAIM_COLUMNS = (
 )
 _KNOWN = (
     select(
-        exists(select(reading_source.c.position).where(reading_source.c.message_id == bindparam("message_id"))),
+        exists(select(reading_source.c.position).where(one_of(reading_source.c.message_id, "messages"))),
         reading.c.id,
         reading.c.patient,
         reading.c.analyte,
@@ -75,6 +75,7 @@ _KNOWN = (
         reading_source.c.reading_id.in_(union(_same_source, _same_moment)), reading_source.c.same_moment.is_not(None)
     )
 )
+_SEEN = select(reading_source.c.message_id).where(one_of(reading_source.c.message_id, "messages")).distinct()
 _RECORDS = select(reading_source.c.message_id, reading_source.c.position, reading_source.c.record).where(
     tuple_(reading_source.c.message_id, reading_source.c.position).in_(bindparam("places", expanding=True))
 )
@@ -104,51 +105,62 @@ _CHANGE_READING = (
         truth_message_id=bindparam("truth_message_id"),
         truth_position=bindparam("truth_position"),
         changed_at=bindparam("changed_at"),
-        version=reading.c.version + 1,
+        version=reading.c.version + bindparam("moves"),
     )
 )
 _WITHDRAW_READING = (
     update(reading)
     .where(reading.c.id == bindparam("reading"))
-    .values(status=Status.ENTERED_IN_ERROR.value, changed_at=bindparam("changed_at"), version=reading.c.version + 1)
+    .values(
+        status=Status.ENTERED_IN_ERROR.value,
+        changed_at=bindparam("changed_at"),
+        version=reading.c.version + bindparam("moves"),
+    )
 )
+_NEW_READINGS = insert(reading)
+_NEW_SOURCES = insert(reading_source)
 
 
-async def load(tx: Transaction, book: Book, message_id: str, claims: Sequence[Claim]) -> bool:
-    """Put into the book every reading that these claims may concern: those of about their moment, and those that
-    their sources have spoken of.
+async def load(tx: Transaction, book: Book, message_ids: Sequence[str], claims: Sequence[Claim]) -> set[str]:
+    """Put into the book every reading that these messages' claims may concern: those of about their moment, and those
+    that their sources have spoken of.
 
-    Returns whether this very message has been accounted for before.
+    Returns which of the messages have been accounted for before.
     """
     identities = _portions(sorted({claim.identity for claim in claims}))
     moments = _portions(sorted({moment for claim in claims for moment in book.moments_near(claim)}))
+    (messages,) = _portions(message_ids)
     seen = False
     readings: dict[str, dict[Place, Any]] = {}
     for some_identities, some_moments in _side_by_side(identities, moments):
-        parameters = {"message_id": message_id, "identities": some_identities, "moments": some_moments}
+        parameters = {"messages": messages, "identities": some_identities, "moments": some_moments}
         for row in await tx.execute(_KNOWN, [parameters]):
             seen = seen or bool(row[0])
             readings.setdefault(row[1], {})[row[6], row[7]] = row
     for rows in readings.values():
         book.know(_reading(book.tenant, list(rows.values())))
-    return seen
+    return {row[0] for row in await tx.execute(_SEEN, [{"messages": messages}])} if seen else set()
 
 
-async def save(tx: Transaction, book: Book, message_id: str, origin_id: str, at: int) -> None:
-    """Write down what the message changed, and one row for each of its records. `at` in microseconds."""
+async def save(tx: Transaction, book: Book) -> None:
+    """Write down what the book's messages changed, and one row for each of their records."""
     if book.changed:
         await tx.execute(_CHANGE_CLAIM, [_changed_claim(claim) for claim in book.changed])
-    if book.made:
-        await tx.execute(insert(reading), [_new_reading(made, book.tenant, at) for made in book.made])
-    await mark(tx, book.tenant, book.left)
-    moved = [_moved_reading(known.id, known.truth, at) for known in book.moved if known.truth is not None]
+    rows = book.rows.values()
+    made = [_new_reading(row, book.tenant, row.made_at) for row in rows if row.made_at is not None]
+    if made:
+        await tx.execute(_NEW_READINGS, made)
+    await mark(tx, book.tenant, [page.left for page in book.pages])
+    there = [row for row in rows if row.made_at is None]
+    moved = [_moved_reading(row, row.read_from) for row in there if row.read_from is not None]
     if moved:
         await tx.execute(_CHANGE_READING, moved)
-    gone = [{"reading": known.id, "changed_at": at} for known in book.moved if known.truth is None]
+    gone = [_left_reading(row) for row in there if row.read_from is None]
     if gone:
         await tx.execute(_WITHDRAW_READING, gone)
-    rows = [_source_row(arrival, book, message_id, origin_id, at) for arrival in book.arrivals]
-    await tx.execute(insert(reading_source), rows)
+    arrived = [_source_row(arrival, book, page.at) for page in book.pages for arrival in page.arrivals]
+    if arrived:
+        await tx.execute(_NEW_SOURCES, arrived)
 
 
 async def records(tx: Transaction, places: Iterable[Place]) -> dict[Place, AnyRecord]:
@@ -218,47 +230,48 @@ def _speaking_identity(claim: Claim) -> bytes | None:
     return None if claim.standing is Standing.EARLIER else claim.identity
 
 
-def _read_from(claim: Claim) -> dict[str, Any]:
+def _read_from(row: Row, claim: Claim) -> dict[str, Any]:
     return {
         "effective": claim.millis,
         "steps": claim.steps,
         "unit": claim.unit,
         "matching": claim.matching,
         "detection": claim.detection,
-        "status": claim.status.value,
+        "status": Status.ENTERED_IN_ERROR.value if row.gone else claim.status.value,
         "road": claim.road.value,
         "truth_message_id": claim.message_id,
         "truth_position": claim.position,
+        "changed_at": row.changed_at,
     }
 
 
-def _new_reading(made: Reading, tenant: str, at: int) -> dict[str, Any]:
-    """A reading that its only source left within this message is read from what was said last, and withdrawn."""
-    row = _read_from(made.truth or made.claims[-1])
-    if made.truth is None:
-        row["status"] = Status.ENTERED_IN_ERROR.value
+def _new_reading(row: Row, tenant: str, made_at: int) -> dict[str, Any]:
+    assert row.read_from is not None
     return {
-        "id": made.id,
+        "id": row.reading.id,
         "tenant": tenant,
-        "patient": made.patient,
-        "analyte": made.analyte,
-        "version": 1,
-        "made_at": at,
-        "changed_at": at,
-        **row,
+        "patient": row.reading.patient,
+        "analyte": row.reading.analyte,
+        "version": row.moves,
+        "made_at": made_at,
+        **_read_from(row, row.read_from),
     }
 
 
-def _moved_reading(id_: str, claim: Claim, at: int) -> dict[str, Any]:
-    return {"reading": id_, "changed_at": at, **_read_from(claim)}
+def _moved_reading(row: Row, claim: Claim) -> dict[str, Any]:
+    return {"reading": row.reading.id, "moves": row.moves, **_read_from(row, claim)}
 
 
-def _source_row(arrival: Arrival, book: Book, message_id: str, origin_id: str, at: int) -> dict[str, Any]:
-    record, claim = arrival.record, book.claims[message_id, arrival.position] if arrival.keyed else arrival.said
+def _left_reading(row: Row) -> dict[str, Any]:
+    return {"reading": row.reading.id, "moves": row.moves, "changed_at": row.changed_at}
+
+
+def _source_row(arrival: Arrival, book: Book, at: int) -> dict[str, Any]:
+    record, claim = arrival.record, book.claims[arrival.said.place] if arrival.keyed else arrival.said
     row: dict[str, Any] = {
-        "message_id": message_id,
+        "message_id": claim.message_id,
         "position": arrival.position,
-        "origin_id": origin_id,
+        "origin_id": claim.origin_id,
         "tenant": book.tenant,
         "reading_id": arrival.reading.id,
         "fate": arrival.fate.value,

@@ -20,8 +20,29 @@ class IdentifyPatientSettings(sdk.Settings):
     if_unknown: Literal["register", "review", "hold"] = "review"
 
 
+async def _together(
+    messages: Sequence[sdk.Message], settings: IdentifyPatientSettings, tx: sdk.Transaction
+) -> Sequence[Sequence[sdk.StepOutput]]:
+    """As `identify_patient`, for several messages in their order, their names looked up at once."""
+    outputs: list[Sequence[sdk.StepOutput]] = []
+    for tenant, group in groupby(messages, key=lambda message: message.tenant):
+        some = list(group)
+        bodies = await merges.of_survivors(tx, tenant, [read_records(message.body) for message in some])
+        unnamed = {name for records in bodies for name in _unnamed(records)}
+        links = await patients.find(tx, tenant, unnamed) if unnamed else {}
+        for message, records in zip(some, bodies, strict=True):
+            if settings.if_unknown == "register":
+                links |= await _registered(message, records, links, tx)
+            outputs.append(_outputs(message, records, links, settings))
+    return outputs
+
+
 @sdk.stateful_step(
-    "identify_patient", settings=IdentifyPatientSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.RECORDS
+    "identify_patient",
+    settings=IdentifyPatientSettings,
+    accepts={sdk.Shape.RECORDS},
+    emits=sdk.Shape.RECORDS,
+    together=_together,
 )
 async def identify_patient(
     message: sdk.Message, settings: IdentifyPatientSettings, tx: sdk.Transaction
@@ -32,29 +53,41 @@ async def identify_patient(
     Output: one `records` message for each patient, its order key the patient. Records of an unknown patient are set
     aside where others go on; if none can go on, the whole message waits.
     """
-    records = await merges.of_survivors(tx, message.tenant, read_records(message.body))
+    return (await _together([message], settings, tx))[0]
+
+
+async def _registered(
+    message: sdk.Message, records: Sequence[Record], links: Mapping[Name, str], tx: sdk.Transaction
+) -> Mapping[Name, str]:
+    """New patients for the names that nobody has linked."""
+    unknown = [name for name in _unnamed(records) if name not in links]
+    if not unknown:
+        return {}
+    return await patients.register(tx, message.tenant, unknown, sdk.new_id, sdk.to_micros(message.received_at))
+
+
+def _outputs(
+    message: sdk.Message, records: Sequence[Record], links: Mapping[Name, str], settings: IdentifyPatientSettings
+) -> Sequence[sdk.StepOutput]:
     if not records:
         return [sdk.Drop("no readings")]
-    unnamed = list(dict.fromkeys(_name(record.patient) for record in records if record.patient.id is None))
-    links = await patients.find(tx, message.tenant, unnamed) if unnamed else {}
-    unknown = [name for name in unnamed if name not in links]
-    if unknown and settings.if_unknown == "register":
-        at = sdk.to_micros(message.received_at)
-        links |= await patients.register(tx, message.tenant, unknown, sdk.new_id, at)
-        unknown = []
-    left = [(n, record) for n, record in enumerate(records) if _is_unknown(record, unknown)]
-    known = [_identified(record, links) for record in records if not _is_unknown(record, unknown)]
+    left = [(n, record) for n, record in enumerate(records) if _is_unknown(record, links)]
+    known = [_identified(record, links) for record in records if not _is_unknown(record, links)]
     if not known:
         raise _unknown(left[0][0], settings)
     return [*_by_patient(message, known), *_asides(left, settings)]
+
+
+def _unnamed(records: Sequence[Record]) -> list[Name]:
+    return list(dict.fromkeys(_name(record.patient) for record in records if record.patient.id is None))
 
 
 def _name(patient: PatientRef) -> Name:
     return patient.system, patient.value
 
 
-def _is_unknown(record: Record, unknown: Sequence[Name]) -> bool:
-    return record.patient.id is None and _name(record.patient) in unknown
+def _is_unknown(record: Record, links: Mapping[Name, str]) -> bool:
+    return record.patient.id is None and _name(record.patient) not in links
 
 
 def _identified(record: Record, links: Mapping[Name, str]) -> Record:

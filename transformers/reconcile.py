@@ -1,9 +1,10 @@
 """`reconcile`: one true record of each measurement, dose, meal and event of a patient, whichever road it came by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from itertools import groupby
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -13,7 +14,7 @@ from clinical import units
 from clinical.records import AnyRecord, Road, encode, order_key
 from engine import sdk
 from ledger import keys, merges, store
-from ledger.book import Arrival, Book
+from ledger.book import Arrival, Book, Page, Passed, Place
 from ledger.claims import Claim, claim_of
 from ledger.rules import Fate, Rules, Verdict
 from ledger.subjects import Tolerance
@@ -27,6 +28,8 @@ Kind = Literal[
     "insulin-dose", "insulin-total", "carbohydrate", "device-event", "vital-sign", "blood-pressure", "annotation"
 ]
 _LARGEST_SECONDS = 120
+_LARGEST_BYTES = 1_000_000
+_MOST_MESSAGES = 256
 _KNOWN_ALREADY = frozenset({Fate.DUPLICATE, Fate.SUPERSEDES, Fate.SUPERSEDED, Fate.OUTDATED})
 
 
@@ -110,7 +113,7 @@ class ReconcileSettings(sdk.Settings):
             raise ValueError("is compared in mmol/L; write {amount: 0.1, unit: mmol/L}")
         return amount
 
-    @property
+    @cached_property
     def rules(self) -> Rules:
         """The rules that these settings stand for."""
         small = self.if_they_disagree.by_less_than
@@ -124,29 +127,96 @@ class ReconcileSettings(sdk.Settings):
         )
 
 
-@sdk.stateful_step("reconcile", settings=ReconcileSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.RECORDS)
+async def _together(
+    messages: Sequence[sdk.Message], settings: ReconcileSettings, tx: sdk.Transaction
+) -> Sequence[Sequence[sdk.StepOutput]]:
+    """As `reconcile`, for several messages, in their order; those of one tenant meet in one book."""
+    outputs: list[Sequence[sdk.StepOutput]] = []
+    for some in _handfuls(messages):
+        outputs += await _entered(some, settings, tx)
+    return outputs
+
+
+@sdk.stateful_step(
+    "reconcile",
+    settings=ReconcileSettings,
+    accepts={sdk.Shape.RECORDS},
+    emits=sdk.Shape.RECORDS,
+    together=_together,
+)
 async def reconcile(message: sdk.Message, settings: ReconcileSettings, tx: sdk.Transaction) -> Sequence[sdk.StepOutput]:
     """Enter every record in the ledger; pass on new readings and those that changed, set conflicts aside.
 
     Output: `records` messages, one for each patient, their readings with `reading_id`; the tally of all records in
     the first one's meta. A Drop with the tally if there is nothing to pass on; it is a duplicate if all was known.
     """
-    rules = settings.rules
-    received = await merges.of_survivors(tx, message.tenant, read_records(message.body))
-    if not received:
-        return [sdk.Drop("no readings")]
+    return (await _together([message], settings, tx))[0]
+
+
+def _handfuls(messages: Sequence[sdk.Message]) -> Iterable[Sequence[sdk.Message]]:
+    """Of one tenant, and not so large that their readings fill the memory."""
+    some: list[sdk.Message] = []
+    size = 0
+    for message in messages:
+        if some and (message.tenant != some[0].tenant or size > _LARGEST_BYTES or len(some) == _MOST_MESSAGES):
+            yield some
+            some, size = [], 0
+        some.append(message)
+        size += len(message.body)
+    if some:
+        yield some
+
+
+async def _entered(
+    messages: Sequence[sdk.Message], settings: ReconcileSettings, tx: sdk.Transaction
+) -> Sequence[Sequence[sdk.StepOutput]]:
+    tenant = messages[0].tenant
+    received = await merges.of_survivors(tx, tenant, [read_records(message.body) for message in messages])
     claims = [
-        claim_of(record, message.tenant, message.id, message.origin_id, position)
-        for position, record in enumerate(received)
+        [claim_of(record, tenant, message.id, message.origin_id, position) for position, record in enumerate(records)]
+        for message, records in zip(messages, received, strict=True)
     ]
-    book = Book(message.tenant, rules, sdk.new_id)
-    if await store.load(tx, book, message.id, claims):
-        return [sdk.Drop("every record of this message is in the ledger already", duplicate=True)]
+    book = Book(tenant, settings.rules, sdk.new_id)
+    every = [claim for each in claims for claim in each]
+    seen = await store.load(tx, book, [message.id for message in messages], every) if every else set()
+    written: list[_Written | None] = []
+    for message, records, claimed in zip(messages, received, claims, strict=True):
+        fresh = bool(records) and message.id not in seen
+        written.append(_write(book, message, records, claimed, settings) if fresh else None)
+    await store.save(tx, book)
+    sources = await _sources(book, [passed for each in written if each is not None for passed in each.passed], tx)
+    return [
+        _known(message, seen) if each is None else [*_passed_on(message, each, sources), *each.conflicts]
+        for message, each in zip(messages, written, strict=True)
+    ]
+
+
+class _Written(NamedTuple):
+    """What a message came to, said before the next one changes it."""
+
+    page: Page
+    passed: Sequence[Passed]
+    conflicts: Sequence[sdk.Aside]
+
+
+def _write(
+    book: Book,
+    message: sdk.Message,
+    records: Sequence[AnyRecord],
+    claims: Sequence[Claim],
+    settings: ReconcileSettings,
+) -> _Written:
     verdict = _verdict(message)
-    for record, claim in zip(received, claims, strict=True):
+    for record, claim in zip(records, claims, strict=True):
         book.arrive(record, claim, verdict=verdict)
-    await store.save(tx, book, message.id, message.origin_id, sdk.to_micros(message.received_at))
-    return [*await _passed_on(message, book, tx, same_value=settings.pass_on_same_value), *_conflicts(book)]
+    page = book.turn_page(sdk.to_micros(message.received_at))
+    return _Written(page, book.passed(page, same_value=settings.pass_on_same_value), _conflicts(page))
+
+
+def _known(message: sdk.Message, seen: Collection[str]) -> Sequence[sdk.StepOutput]:
+    if message.id in seen:
+        return [sdk.Drop("every record of this message is in the ledger already", duplicate=True)]
+    return [sdk.Drop("no readings")]
 
 
 def _verdict(message: sdk.Message) -> Verdict | None:
@@ -158,17 +228,20 @@ def _verdict(message: sdk.Message) -> Verdict | None:
     return Verdict(word)
 
 
-async def _passed_on(
-    message: sdk.Message, book: Book, tx: sdk.Transaction, *, same_value: bool
-) -> Sequence[sdk.StepOutput]:
-    passed = book.passed(same_value=same_value)
-    tally = " ".join(f"{fate}={count}" for fate, count in book.tally.items())
+async def _sources(book: Book, passed: Iterable[Passed], tx: sdk.Transaction) -> Mapping[Place, AnyRecord]:
+    """The records that are told of: those that have just come, and those of the ledger."""
+    here = {arrival.said.place: arrival.record for page in book.pages for arrival in page.arrivals}
+    wanted = {source_of(p) for p in passed}
+    return here | await store.records(tx, wanted - here.keys())
+
+
+def _passed_on(message: sdk.Message, written: _Written, sources: Mapping[Place, AnyRecord]) -> Sequence[sdk.StepOutput]:
+    page, passed, _ = written
     if not passed:
-        known = all(arrival.fate in _KNOWN_ALREADY for arrival in book.arrivals)
-        return [sdk.Drop("nothing to pass on", duplicate=known, tally=book.tally)]
-    here = {arrival.said.place: arrival.record for arrival in book.arrivals}
-    records = here | await store.records(tx, {source_of(p) for p in passed} - here.keys())
-    tell = sorted((told(p, records[source_of(p)]) for p in passed), key=_patient)
+        known = all(arrival.fate in _KNOWN_ALREADY for arrival in page.arrivals)
+        return [sdk.Drop("nothing to pass on", duplicate=known, tally=page.tally)]
+    tally = " ".join(f"{fate}={count}" for fate, count in page.tally.items())
+    tell = sorted((told(p, sources[source_of(p)]) for p in passed), key=_patient)
     groups = ((patient, list(group)) for patient, group in groupby(tell, key=_patient))
     outputs = [message.but(body=encode(group), order_key=patient, meta=order_of(group)) for patient, group in groups]
     counted = " ".join(part for part in (message.meta.get("tally"), tally) if part)
@@ -179,12 +252,12 @@ def _patient(record: AnyRecord) -> str:
     return order_key(record.patient)
 
 
-def _conflicts(book: Book) -> Sequence[sdk.Aside]:
+def _conflicts(page: Page) -> Sequence[sdk.Aside]:
     """Each disagreement as a part for a person, with both readings in its detail.
 
     The part names the reading that it disagrees with: that is how it is known when it comes back from review.
     """
-    return [_aside(arrival) for arrival in book.arrivals if arrival.fate is Fate.CONFLICT]
+    return [_aside(arrival) for arrival in page.arrivals if arrival.fate is Fate.CONFLICT]
 
 
 def _aside(arrival: Arrival) -> sdk.Aside:

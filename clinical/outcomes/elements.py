@@ -151,6 +151,8 @@ def merged_tails(elements: Sequence[Element], counts: Sequence[int], profile: Pr
     """For each count the element of that many of the stretches, the last ones: what `merged` gives for them, the gaps
     between stretches looked at once for all."""
     _check(elements, counts, profile)
+    if max(counts) == 1:
+        return [elements[-1] for _ in counts]
     parts = [(e.runs, e.first, e.last) for e in elements if e.first is not None and e.last is not None]
     before = np.cumsum([0, *(each.first is not None for each in elements)])
     starts_at = [int(before[len(elements) - count]) for count in counts]

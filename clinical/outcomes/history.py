@@ -5,8 +5,9 @@ names the days to make anew from readings of the day and `CONTEXT_MILLIS` around
 elements. An outcome whose `element_digest` has not changed need not be issued again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import accumulate, pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -136,8 +137,8 @@ def decode(body: bytes) -> Element:
 
 
 def _restored(stored: _Stored) -> Element:
-    cells, lost, dropped, days, *columns = (_array(part) for part in stored.arrays)
-    runs, spans = columns[:_RUN_COLUMNS], columns[_RUN_COLUMNS:]
+    cells, lost, dropped, days, *columns = _arrays(stored.arrays)
+    spans = columns[_RUN_COLUMNS:]
     start, end, zone, method, censored, covered = stored.scalars
     return Element(
         start_millis=start,
@@ -151,7 +152,7 @@ def _restored(stored: _Stored) -> Element:
         spans=Spans(*spans) if spans else NO_SPANS,
         dropped=dropped,
         days=days,
-        runs=Runs(np.array(runs).reshape(_RUN_COLUMNS, -1)),
+        runs=Runs(np.concatenate(columns[:_RUN_COLUMNS]).reshape(_RUN_COLUMNS, -1)),
         first=_slot(stored.edges[0]),
         last=_slot(stored.edges[1]),
         first_item_millis=stored.first_item_millis,
@@ -159,8 +160,13 @@ def _restored(stored: _Stored) -> Element:
     )
 
 
-def _array(part: bytes) -> I64:
-    return np.frombuffer(part, dtype="<i8").astype(np.int64)
+def _arrays(parts: Sequence[bytes]) -> list[I64]:
+    """All of them made at once: an element has a dozen, a window a hundred elements."""
+    if any(len(part) & 7 for part in parts):
+        raise ValueError("no whole numbers of eight bytes")
+    whole = np.frombuffer(b"".join(parts), dtype="<i8").astype(np.int64)
+    ends = list(accumulate(len(part) >> 3 for part in parts))
+    return [whole[start:end] for start, end in pairwise((0, *ends))]
 
 
 def _edge(slot: Slots | None) -> tuple[int, int, int, int] | None:
@@ -172,5 +178,5 @@ def _edge(slot: Slots | None) -> tuple[int, int, int, int] | None:
 def _slot(edge: tuple[int, int, int, int] | None) -> Slots | None:
     if edge is None:
         return None
-    millis, level, interval, censored = (np.array([part], np.int64) for part in edge)
-    return Slots(millis, level, interval, censored.astype(bool), np.array([-1], np.int64), NO_DROPS)
+    part = np.array((*edge, -1), np.int64)
+    return Slots(part[0:1], part[1:2], part[2:3], part[3:4] != 0, part[4:5], NO_DROPS)

@@ -5,6 +5,7 @@ that any order of arrival gives the same.
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
@@ -13,7 +14,7 @@ import msgspec
 
 from clinical import units
 from clinical.outcomes.reasons import Span
-from clinical.outcomes.subjects import Found, Measured
+from clinical.outcomes.subjects import Asked, Found, Measured
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import day_of
 
@@ -26,7 +27,7 @@ _Rows = tuple[_Row, ...]
 _decode = msgspec.msgpack.Decoder(_Rows).decode
 
 
-class _Plain:
+class _Plain(ABC):
     """What both have: which subject of the ledger, in which unit, by which method."""
 
     def __init__(self, name: str, reads: tuple[str, ...], unit: str, method: str) -> None:
@@ -65,8 +66,14 @@ class _Plain:
                 rows[day_of(each.millis, window.zone)].append((each.millis, each.value.steps, second))
         return [msgspec.msgpack.encode(sorted(day)) for day in rows.values()]
 
-    def _whole(self, days: Sequence[bytes]) -> _Rows:
-        return tuple(row for day in days for row in _decode(day))
+    def found(self, asked: Sequence[Asked]) -> list[Found]:
+        """Each by itself."""
+        return [
+            self._figures_of(tuple(row for day in each.days for row in _decode(day)), each.window) for each in asked
+        ]
+
+    @abstractmethod
+    def _figures_of(self, rows: _Rows, window: Window) -> Found: ...
 
     def _found(self, rows: _Rows, window: Window, figures: dict[str, float]) -> Found:
         known = repr((self.digest, window.start_millis, window.end_millis, window.zone.key, rows))
@@ -92,8 +99,7 @@ class BloodPressure(_Plain):
         super().__init__("blood-pressure", ("blood-pressure",), units.PRESSURE, method)
         self._below = _steps(systolic_below), _steps(diastolic_below)
 
-    def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:  # noqa: ARG002 - see Subject
-        rows = self._whole(days)
+    def _figures_of(self, rows: _Rows, window: Window) -> Found:
         if not rows:
             return self._found(rows, window, {})
         step, count = Fraction(units.STEP[self.unit]), len(rows)
@@ -117,8 +123,7 @@ class Weight(_Plain):
     def __init__(self) -> None:
         super().__init__("weight", ("vital-sign/weight",), units.KILOGRAM, "least-squares")
 
-    def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:  # noqa: ARG002 - see Subject
-        rows = self._whole(days)
+    def _figures_of(self, rows: _Rows, window: Window) -> Found:
         if not rows:
             return self._found(rows, window, {})
         step = Fraction(units.STEP[self.unit])

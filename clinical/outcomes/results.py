@@ -98,21 +98,21 @@ def outcome(
     has not ended, up to when its time counts; a reading from later extends it. Raises `OutcomeError` (`elements`) for
     an element of another window or method.
     """
-    (only,) = outcomes([(found, window)], profile, as_of_millis=as_of_millis)
+    (only,) = outcomes([(found, window)], profile, [as_of_millis])
     return only if before is None else replace(only, ongoing_at_start=_ongoing(found, profile, before))
 
 
 def outcomes(
-    windows: Sequence[tuple[Element, Window]], profile: Profile, *, as_of_millis: int | None = None
+    windows: Sequence[tuple[Element, Window]], profile: Profile, as_of_millis: Sequence[int | None] | None = None
 ) -> list[Outcome]:
-    """The outcomes of several windows, each as `outcome` gives it; they may overlap. Events of all are found
-    together."""
+    """The outcomes of several windows, each as `outcome` gives it; they may overlap, or be of different patients.
+    Events of all are found together."""
     for found, window in windows:
         _check(found, window, profile)
     happened = events_of_each([found.runs for found, _ in windows], profile) if windows else []
     return [
-        _outcome(found, window, profile, mine, as_of_millis)
-        for (found, window), mine in zip(windows, happened, strict=True)
+        _outcome(found, window, profile, mine, until)
+        for (found, window), mine, until in zip(windows, happened, as_of_millis or [None] * len(windows), strict=True)
     ]
 
 

@@ -4,22 +4,24 @@ The windows, the storing and the issuing around it are the same for all; only wh
 glucose, blood pressure or weight. Elements travel as bytes, so that a store need not know them either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
 
 from clinical.devices import model_of
 from clinical.outcomes.cleaning import slots
 from clinical.outcomes.columns import Columns, Row, columns
 from clinical.outcomes.columns import decode as columns_from
-from clinical.outcomes.elements import Element, day_elements, merged
+from clinical.outcomes.elements import Element, day_elements, merged_tails
 from clinical.outcomes.episodes import Ended, Events, Kind
 from clinical.outcomes.figures import Shares
 from clinical.outcomes.history import CONTEXT_MILLIS, decode, encode
 from clinical.outcomes.levels import UNITS
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, WarmUp, disjoint, warm_up
-from clinical.outcomes.results import Outcome, outcome
+from clinical.outcomes.results import Outcome, outcome, outcomes
 from clinical.outcomes.targets import Band
 from clinical.outcomes.windows import Window
 from clinical.records import Detection, Device, Quantity
@@ -30,8 +32,7 @@ LONGEST_SPAN_MILLIS: Final = 31 * 86_400_000
 """What a device event says of later time is not believed: by then the sensor has been changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True, gc=False):
     """One reading that stands: when, how much, by what. `second` is the diastolic of a blood pressure. `event` and
     `until_millis` are those of a device event, which has no value that counts. `key` recognises the reading."""
 
@@ -67,6 +68,14 @@ class Found:
     flags: Mapping[str, bool]
 
 
+class Asked(NamedTuple):
+    """A window whose figures are wanted: the elements of its days in order, and up to when its time counts."""
+
+    days: Sequence[bytes]
+    window: Window
+    as_of_millis: int
+
+
 class Subject(Protocol):
     """What outcomes are about. `reads`: the subjects of the ledger whose readings it takes, device events among them
     where they matter; `label` names the method for people, `digest` exactly."""
@@ -99,8 +108,9 @@ class Subject(Protocol):
         """Itself, if it can add readings to a day."""
         ...
 
-    def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:
-        """The figures of a window from its days' elements. Raises `OutcomeError` (`window`) if it has not begun."""
+    def found(self, asked: Sequence[Asked]) -> list[Found]:
+        """The figures of each of these windows, of whichever patients: together they cost less. Raises `OutcomeError`
+        (`window`) if one has not begun."""
         ...
 
 
@@ -198,12 +208,33 @@ class Glucose:
         chosen = slots(given.readings(), excluded)
         return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
 
-    def found(self, days: Sequence[bytes], window: Window, as_of_millis: int) -> Found:
-        return self.found_of(merged([decode(each) for each in days], self.profile), window, as_of_millis)
+    def found(self, asked: Sequence[Asked]) -> list[Found]:
+        decoded = {body: decode(body) for body in {body for each in asked for body in each.days}}
+        wholes: dict[int, Element] = {}
+        for places in _ending_together([each.days for each in asked]):
+            days = [decoded[body] for body in asked[places[0]].days]
+            counts = [len(asked[place].days) for place in places]
+            wholes |= zip(places, merged_tails(days, counts, self.profile), strict=True)
+        windows = [(wholes[place], each.window) for place, each in enumerate(asked)]
+        return [_glucose(of) for of in outcomes(windows, self.profile, [each.as_of_millis for each in asked])]
 
     def found_of(self, whole: Element, window: Window, as_of_millis: int) -> Found:
         """The same from the window's own element."""
         return _glucose(outcome(whole, window, self.profile, as_of_millis=as_of_millis))
+
+
+def _ending_together(many: Sequence[Sequence[bytes]]) -> Iterable[list[int]]:
+    """Places of days that are the last ones of the first in their list."""
+    by_last: dict[bytes, list[list[int]]] = {}
+    for place in sorted(range(len(many)), key=lambda place: -len(many[place])):
+        days = many[place]
+        lists = by_last.setdefault(days[-1], [])
+        fitting = next((some for some in lists if many[some[0]][-len(days) :] == days), None)
+        if fitting is None:
+            lists.append([place])
+        else:
+            fitting.append(place)
+    return (some for lists in by_last.values() for some in lists)
 
 
 def _span(event: Measured) -> Span | None:
@@ -296,6 +327,8 @@ def _seconds(of: Shares) -> dict[str, int]:
 
 def _events(found: Events) -> dict[str, int]:
     name = found.kind.name.lower()
+    if not len(found):
+        return {name: 0, f"{name}_minutes": 0, f"{name}_truncated": 0}
     minutes = int((found.end_millis - found.start_millis).sum()) // 60_000
     truncated = int((found.ended == Ended.TRUNCATED).sum())
     return {name: len(found), f"{name}_minutes": minutes, f"{name}_truncated": truncated}

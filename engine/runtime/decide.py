@@ -2,7 +2,7 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -50,6 +50,27 @@ async def run_steps(plan: ChannelPlan, message: Message, tx: OutcomeTransaction 
     for step in plan.steps:
         await run_step(step, passed, tx)
     return passed
+
+
+def at_once(plan: ChannelPlan, messages: Sequence[Message]) -> Iterable[Sequence[Message]]:
+    """Portions of messages, in their order, that `run_together` may take.
+
+    There each step sees all of them before the next step does. Where a step may ask what a later one has written of the
+    same patient, no portion holds two messages of one patient: each message finds what it would find by itself.
+    """
+    if sum(step.plugin.kind is PluginKind.STATEFUL for step in plan.steps) < 2:
+        yield messages
+        return
+    some: list[Message] = []
+    keys: set[str | None] = set()
+    for message in messages:
+        if some and (message.order_key in keys or None in (message.order_key, *keys)):
+            yield some
+            some, keys = [], set()
+        some.append(message)
+        keys.add(message.order_key)
+    if some:
+        yield some
 
 
 async def run_together(plan: ChannelPlan, messages: Sequence[Message], tx: OutcomeTransaction) -> list[Passed]:

@@ -205,8 +205,17 @@ class Process:
             return made, await tx.commit_outcomes(made)
 
     async def _outcomes_in(self, messages: Sequence[Message], tx: OutcomeTransaction) -> Sequence[ProcessOutcome]:
-        """Together where a step can do so; one by one if that fails, so that each message fails by itself."""
-        if len(messages) > 1 and decide.takes_several(self._plan):
+        """Together where a step can do so."""
+        if not decide.takes_several(self._plan):
+            return [await self._outcome_in(message, tx) for message in messages]
+        made: list[ProcessOutcome] = []
+        for some in decide.at_once(self._plan, messages):
+            made += await self._outcomes_together(some, tx)
+        return made
+
+    async def _outcomes_together(self, messages: Sequence[Message], tx: OutcomeTransaction) -> Sequence[ProcessOutcome]:
+        """One by one if it fails together, so that each message fails by itself."""
+        if len(messages) > 1:
             try:
                 async with tx.savepoint():
                     passed = await decide.run_together(self._plan, messages, tx)

@@ -88,9 +88,10 @@ def reconciled(arriving: list[Arriving], rules: Rules) -> tuple[Truths, Counter[
     book = Book("default", rules, lambda: f"reading-{next(ids)}")
     for position, (message, record) in enumerate(arriving):
         book.arrive(record, claim_of(record, "default", f"{message}/{position}", message, 0))
-    truths = [made.truth for made in book.made if made.truth is not None and not made.truth.withdrawn]
+    page = book.turn_page(0)
+    truths = [move.now for move in page.moves if move.now is not None and not move.now.withdrawn]
     told = [(t.patient, t.millis, t.steps, t.unit, t.road.value, t.status.value) for t in truths]
-    return sorted(told), book.tally
+    return sorted(told), page.tally
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,13 +1,16 @@
 """How soon a reading shows in today's figures, and how many a second go through.
 
-`reconcile` and `outcomes` as two channels of one engine on SQLite, fed at a steady pace with messages of one reading,
-each of another patient in turn, each patient with a day of readings before. *Lag* is from acceptance to the commit of
-the figures that hold the reading; *CPU* is the whole process's (with the feeding), for one reading.
+`reconcile` (with `check_readings`) and `outcomes` as two channels of one engine on SQLite, fed at a steady pace with
+messages of one reading, each of another patient in turn, each patient with half a day of readings before. A patient's
+readings are minutes apart, as a sensor gives them: closer, most would be disagreements and change no figure.
+*Lag* is from acceptance to the commit of the figures that hold the reading; *CPU* is the whole process's (with the
+feeding), for one reading.
 """
 
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,14 +28,18 @@ from engine.model.clock import SystemClock
 from engine.model.ids import new_id
 from engine.model.message import Message, Shape
 from engine.model.outcome import KEEP
+from engine.model.settings import Settings
 from engine.model.states import MessageState
 from engine.plugins.plugin import Plugin
 from engine.testing.harness import RunningEngine, an_engine
+from transformers.check_readings import CheckReadingsSettings, check_readings
 from transformers.outcomes import OutcomesSettings, outcomes
 from transformers.reconcile import ReconcileSettings, reconcile
 
 _BEFORE = 144
 _EVERY_MILLIS = 300_000
+_RECENT_MILLIS = 1_500_000
+_CLOSEST_MILLIS = 90_000
 _IN_HAND = (MessageState.RECEIVED,)
 
 
@@ -49,17 +56,14 @@ class Run:
         return self.lags[min(len(self.lags) - 1, int(share * len(self.lags)))]
 
 
-def _channel(
-    name: str, plugin: Plugin[Any], settings: ReconcileSettings | OutcomesSettings, *feeds: str
-) -> ChannelPlan:
-    bound = Bound(plugin.name, plugin, settings)
+def _channel(name: str, steps: Sequence[tuple[Plugin[Any], Settings]], *feeds: str) -> ChannelPlan:
     return ChannelPlan(
         name=name,
         description=name,
         shape=Shape.RECORDS,
         source=None,
         keep=lambda _: KEEP,
-        steps=(bound,),
+        steps=tuple(Bound(plugin.name, plugin, settings) for plugin, settings in steps),
         destinations=(),
         feeds=feeds,
     )
@@ -107,15 +111,18 @@ async def _settled(engine: RunningEngine) -> None:
 
 
 async def measure(rate: int, patients: int, seconds: float) -> Run:
-    """`rate` readings a second for so long; the days before are told first and not counted."""
+    """`rate` readings a second for so long; the days before are told first and not counted. Raises ValueError if a
+    patient's readings would be too close together."""
     settings = OutcomesSettings.model_validate({"timezone": "UTC", "windows": [1, 7]})
     channels = [
-        _channel("reconcile", reconcile, ReconcileSettings(), "outcomes"),
-        _channel("outcomes", outcomes, settings),
+        _channel(
+            "reconcile", [(check_readings, CheckReadingsSettings()), (reconcile, ReconcileSettings())], "outcomes"
+        ),
+        _channel("outcomes", [(outcomes, settings)]),
     ]
     with tempfile.TemporaryDirectory() as folder:
         async with an_engine(channels, Path(folder) / "bench.db", clock=SystemClock()) as engine:
-            now = round(datetime.now(UTC).timestamp() * 1000)
+            now = round(datetime.now(UTC).timestamp() * 1000) - _RECENT_MILLIS
             for patient in range(patients):
                 day = [_reading(patient, n, now - _EVERY_MILLIS * (_BEFORE - n)) for n in range(_BEFORE)]
                 await _hand_in(engine, [_message(day, datetime.now(UTC))])
@@ -131,18 +138,28 @@ async def _feed(engine: RunningEngine, rate: int, patients: int, seconds: float)
     """Twenty portions a second; when each reading was handed in, and whose."""
     told: dict[str, tuple[float, int]] = {}
     portion, started = max(1, rate // 20), time.perf_counter()
+    apart = _apart(rate, patients, seconds)
     for number in range(int(rate * seconds / portion)):
         now = datetime.now(UTC)
-        millis = round(now.timestamp() * 1000)
         some = []
         for place in range(portion):
-            patient = (number * portion + place) % patients
-            message = _message([_reading(patient, _BEFORE + number * portion + place, millis)], now)
+            turn, patient = divmod(number * portion + place, patients)
+            millis = round(now.timestamp() * 1000) - _RECENT_MILLIS + (turn + 1) * apart
+            message = _message([_reading(patient, _BEFORE + turn, millis)], now)
             told[message.id] = now.timestamp(), patient
             some.append(message)
         await _hand_in(engine, some)
         await asyncio.sleep(max(0.0, started + (number + 1) * portion / rate - time.perf_counter()))
     return told
+
+
+def _apart(rate: int, patients: int, seconds: float) -> int:
+    """Milliseconds from one reading of a patient to the next, all of them recent."""
+    turns = -(-int(rate * seconds) // patients)
+    apart = _RECENT_MILLIS // (turns + 1)
+    if apart < _CLOSEST_MILLIS:
+        raise ValueError(f"{turns} readings of each patient are too many; take more patients, or fewer seconds")
+    return apart
 
 
 async def _lags(engine: RunningEngine, told: dict[str, tuple[float, int]]) -> list[float]:
