@@ -1,4 +1,4 @@
-"""A step that takes several messages at once: in one batch, apart by patient where it must, one by one if one is bad."""
+"""A step that takes several messages at once: in one batch, apart by patient where it must, one by one if one fails."""
 
 from collections.abc import Sequence
 from pathlib import Path
