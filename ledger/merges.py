@@ -52,7 +52,8 @@ async def of_survivors(
 
 
 def _of_survivors(records: Sequence[AnyRecord], merged: Mapping[str, str]) -> Sequence[AnyRecord]:
-    return [of_patient(r, merged[r.patient.id]) if r.patient.id in merged else r for r in records]
+    names = [merged.get(record.patient.id or "") for record in records]
+    return [r if name is None else of_patient(r, name) for r, name in zip(records, names, strict=True)]
 
 
 def of_patient(record: AnyRecord, patient: str) -> AnyRecord:
