@@ -69,6 +69,9 @@ class Dispatch:
         self._outcomes: Batcher[DeliveryOutcome] = Batcher(self._commit)
         self._paused_until = 0.0
         self._finished_meanwhile: dict[Lane, set[str]] = {lane: set() for lane in Lane}
+        self._unseen = set(Lane)
+        """Lanes of which the journal has not said yet what is oldest. Until then nothing goes: what an earlier run had
+        begun in one lane must not be overtaken from the other."""
         self._stopping = False
         self._needs_operator: NeedsOperator | None = None
 
@@ -116,6 +119,7 @@ class Dispatch:
             await room.acquire()
             ids = await self._asked(in_flight, part, self._tools.journal.queries, after, TICKET_SIZE)
             if not ids:
+                self._seen(part.lane)
                 return
             await self._take_in(part.lane, ids, finished)
             after = ids[-1]
@@ -133,8 +137,13 @@ class Dispatch:
             held.more(len(pending))
             for item in pending:
                 self._road.add(Waiting(item, held.settled), self._not_before(item))
-            self._changed.set()
+            self._seen(lane)
         held.settled()  # nothing more comes
+
+    def _seen(self, lane: Lane) -> None:
+        """The oldest of this lane is on the road, if there is any."""
+        self._unseen.discard(lane)
+        self._changed.set()
 
     async def _room_for_more(self, lane: Lane) -> None:
         """Until the road has room for more bodies of this lane. What waits for its next attempt takes room too, as it
@@ -174,10 +183,10 @@ class Dispatch:
             self._changed.clear()
             now = self._tools.clock.monotonic()
             wait = max(self._paused_until - now, self._breaker.wait(now))
-            if wait <= 0 and (batch := self._road.take(most, now)):
+            if wait <= 0 and not self._unseen and (batch := self._road.take(most, now)):
                 self._breaker.calling()
                 return batch
-            due = self._road.next_wake()
+            due = None if self._unseen else self._road.next_wake()
             if wait <= 0 and due is not None:
                 wait = max(0.001, due - now)
             await self._until_changed(wait)
