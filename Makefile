@@ -4,7 +4,7 @@ SHELL := /bin/bash
 RUNTIME := .venv-run
 DEV := .venv
 
-.PHONY: demo test lint types contracts bench soak clean lock
+.PHONY: demo test lint types contracts bench soak explore clean lock
 
 demo: $(RUNTIME)/.ready ## see data flow, end to end
 	$(RUNTIME)/bin/islet demo
@@ -27,6 +27,9 @@ bench: $(DEV)/.ready ## figures of this machine; see docs/benchmarks.md
 
 soak: $(DEV)/.ready ## 50,000 messages while everything is killed and stopped; half an hour
 	$(DEV)/bin/python -m engine.testing.crash $(SOAK)
+
+explore: $(DEV)/.ready ## the property tests with other examples each time, and 20 times as many; stops at the first find
+	ISLET_EXAMPLES=$(or $(FACTOR),20) $(DEV)/bin/python -m pytest -q -x $(or $(TESTS),tests/property)
 
 $(RUNTIME)/.ready: requirements.lock pyproject.toml scripts/venv
 	PYTHON=$(PYTHON) scripts/venv $(RUNTIME) requirements.lock

@@ -38,23 +38,18 @@ class Arrival(msgspec.Struct, frozen=True):
 
 class Passed(msgspec.Struct, frozen=True):
     """A reading that a message made or moved. `before`: what it was read from, None if from nothing; `now`: what it is
-    read from, None if no source speaks of it any more; `made`: the ledger did not have it."""
+    read from, None if no source speaks of it any more; `made`: the ledger did not have it; `comes_back`: it was
+    withdrawn, which those downstream were told, and stands again. Later messages change the reading, none of these."""
 
     reading: Reading
     before: Claim | None
     now: Claim | None
     made: bool
+    comes_back: bool
 
     @property
     def withdrawn(self) -> bool:
         return self.now is None or self.now.withdrawn
-
-    @property
-    def comes_back(self) -> bool:
-        """It was withdrawn, which those downstream were told, and stands again."""
-        if self.withdrawn or self.made or not (self.before is None or self.before.withdrawn):
-            return False
-        return any(not claim.withdrawn and claim is not self.now for claim in self.reading.claims)
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -161,7 +156,7 @@ class Book:
             reading = self._readings[id_]
             made = id_ in self._new
             if made or _place(before) != _place(reading.truth):
-                moves.append(Passed(reading, before, reading.truth, made))
+                moves.append(Passed(reading, before, reading.truth, made, not made and _comes_back(reading, before)))
                 row = self.rows.get(id_)
                 if row is None:
                     row = self.rows[id_] = Row(reading, at, at if made else None)
@@ -251,6 +246,13 @@ def near_moments(tenant: str, claim: Claim, tolerance: int) -> list[bytes]:
         claim.same_moment if other == minute else keys.same_moment(tenant, claim.patient, claim.analyte, other)
         for other in near
     ]
+
+
+def _comes_back(reading: Reading, before: Claim | None) -> bool:
+    now = reading.truth
+    if now is None or now.withdrawn or not (before is None or before.withdrawn):
+        return False
+    return any(not claim.withdrawn and claim is not now for claim in reading.claims)
 
 
 def _place(claim: Claim | None) -> Place | None:

@@ -11,8 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engine.testing.services import NotHere, PrivatePostgres, PrivateRabbitMq
+from tests.examples import exploring, some
+
+# What guards a change says the same of the same code every time; `make explore` looks for examples that are new.
+settings.register_profile("islet", max_examples=some(100), derandomize=not exploring(), database=None, print_blob=True)
+settings.load_profile("islet")
 
 
 @contextmanager

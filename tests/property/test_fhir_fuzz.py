@@ -11,6 +11,7 @@ from clinical.fhir.frame import encode
 from clinical.fhir.resource import to_resource
 from engine import sdk
 from engine.testing.builders import a_message
+from tests.examples import some
 from tests.unit.fhir.kinds import every_kind
 from tests.unit.fhir.test_kinds import RELEASES
 from transformers.fhir_to_records import FhirToRecordsSettings, fhir_to_records
@@ -33,7 +34,7 @@ def places(value: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [where, *(place for name, part in inner for place in places(part, (*where, name)))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(st.sampled_from(RESOURCES), st.data())
 def test_a_resource_with_anything_anywhere_is_read_set_aside_or_refused(resource: dict[str, Any], data: Any) -> None:
     spoiled = orjson.loads(orjson.dumps(resource))

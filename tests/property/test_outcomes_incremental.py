@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from clinical.records import AnyRecord, Status
 from tests.contract.outcomes.support import DAY, OutcomeLedger
+from tests.examples import some
 from tests.unit.ledger.support import a_reading
 
 FIRST, LAST = "2026-11-19", "2026-11-24"
@@ -21,7 +22,7 @@ def entered(chosen: dict[int, int], version: str, status: Status = Status.FINAL)
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=some(20), deadline=None)
 @given(readings, st.data())
 def test_pieces_late_data_corrections_and_tombstones_come_to_a_full_recompute(
     chosen: dict[int, int], data: st.DataObject

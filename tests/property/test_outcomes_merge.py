@@ -39,6 +39,7 @@ from clinical.outcomes import (
 from clinical.outcomes.reasons import Spans
 from clinical.outcomes.runs import runs_of
 from clinical.outcomes.zone import day_start
+from tests.examples import some
 from tests.unit.clinical.outcomes import oracle
 
 MINUTE = 60_000
@@ -97,7 +98,7 @@ def exclusions(draw: st.DrawFn, window: Window) -> Spans:
 
 
 @given(feeds(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 def test_merged_days_are_the_whole_window(feed: tuple[Readings, Window], data: st.DataObject) -> None:
     rows, window = feed
     spans = data.draw(exclusions(window))
@@ -107,7 +108,7 @@ def test_merged_days_are_the_whole_window(feed: tuple[Readings, Window], data: s
 
 
 @given(feeds(), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=some(30), deadline=None)
 def test_windows_that_end_together_are_each_what_they_are_alone(
     feed: tuple[Readings, Window], data: st.DataObject
 ) -> None:
@@ -131,7 +132,7 @@ def _told(found: Outcome) -> list[object]:
 
 
 @given(feeds(), st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=some(50), deadline=None)
 def test_a_window_can_be_cut_anywhere_and_merged_in_any_grouping(
     feed: tuple[Readings, Window], data: st.DataObject
 ) -> None:
@@ -158,7 +159,7 @@ def _grouped(parts: list[Element], data: st.DataObject) -> Element:
 
 
 @given(feeds(), st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 def test_the_order_of_readings_does_not_matter(feed: tuple[Readings, Window], shuffle: random.Random) -> None:
     rows, window = feed
     order = list(range(rows.millis.size))
@@ -168,7 +169,7 @@ def test_the_order_of_readings_does_not_matter(feed: tuple[Readings, Window], sh
 
 
 @given(feeds(), st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=some(50), deadline=None)
 def test_late_data_recomputes_only_its_days_and_gives_what_a_full_run_gives(
     feed: tuple[Readings, Window], data: st.DataObject
 ) -> None:
@@ -188,7 +189,7 @@ def _anew(rows: Readings, day: Window) -> Element:
 
 
 @given(feeds(), st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=some(50), deadline=None)
 def test_shares_sum_to_100_and_every_millisecond_has_a_reason(
     feed: tuple[Readings, Window], data: st.DataObject
 ) -> None:
@@ -213,7 +214,7 @@ def test_shares_sum_to_100_and_every_millisecond_has_a_reason(
 
 
 @given(feeds())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 def test_events_are_those_of_a_plain_reading_of_the_definition(feed: tuple[Readings, Window]) -> None:
     chosen = slots(feed[0])
     points = oracle.time_line(chosen, ISLET)
@@ -230,7 +231,7 @@ def test_events_are_those_of_a_plain_reading_of_the_definition(feed: tuple[Readi
 @given(st.lists(st.tuples(st.sampled_from((150, 200, 240, 260, 300)), st.integers(1, 30)), min_size=1, max_size=20))
 @example([(260, 1), (150, 3), (260, 18)])
 @example([(260, 9), (150, 3), (260, 9)])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 def test_extended_hyperglycaemia_is_found_where_a_plain_count_finds_it(stretches: list[tuple[int, int]]) -> None:
     values = [value for value, length in stretches for _ in range(length)]
     chosen = slots(readings(1_707_091_200_000 + np.arange(len(values)) * 300_000, values))
@@ -239,7 +240,7 @@ def test_extended_hyperglycaemia_is_found_where_a_plain_count_finds_it(stretches
 
 
 @given(feeds())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 def test_a_stored_element_is_the_same_again(feed: tuple[Readings, Window]) -> None:
     rows, window = feed
     first, *rest = day_elements(slots(rows), window, ISLET)

@@ -10,6 +10,7 @@ from clinical import units
 from clinical.records import AnyRecord, Device, DeviceEvent, Original, PatientRef, Road, SourceId, Status
 from tests.builders import ten_oclock
 from tests.contract.outcomes.support import DAY, OutcomeLedger
+from tests.examples import some
 from tests.unit.ledger.support import a_reading
 
 FIRST, LAST = "2026-11-18", "2026-11-26"
@@ -132,7 +133,7 @@ CHANGES = {
 }
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=some(12), deadline=None)
 @given(st.data())
 def test_moves_of_every_kind_come_to_a_full_recompute(data: st.DataObject) -> None:
     with OutcomeLedger() as ledger:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from clinical.records import InsulinDose
 from tests.builders import a_bolus
+from tests.examples import some
 from tests.unit.ledger.support import MemoryLedger, asides
 
 MEAL_SECONDS = 600
@@ -34,7 +35,7 @@ def told_by_two(draw: st.DrawFn) -> tuple[int, list[InsulinDose]]:
     return doses, draw(st.permutations(told))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(told_by_two(), st.integers(1, 5))
 def test_each_dose_is_one_whoever_tells_of_it_first(told: tuple[int, list[InsulinDose]], at_once: int) -> None:
     doses, records = told

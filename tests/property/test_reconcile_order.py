@@ -17,6 +17,7 @@ from ledger.claims import claim_of
 from ledger.rules import Fate, Rules
 from ledger.tables import reading, reading_source
 from tests.builders import TEN_OCLOCK_MILLIS
+from tests.examples import some
 from tests.unit.ledger.support import MemoryLedger, a_reading, asides, passed_on
 
 FACTORS = (18.0, 18.01559, 18.016, 18.0182)
@@ -94,7 +95,7 @@ def reconciled(arriving: list[Arriving], rules: Rules) -> tuple[Truths, Counter[
     return sorted(told), page.tally
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(feeds(), st.randoms(use_true_random=False), st.booleans())
 def test_order_of_arrival_does_not_change_the_truth(
     feed: list[Arriving], chance: random.Random, correction_wins: bool
@@ -106,7 +107,7 @@ def test_order_of_arrival_does_not_change_the_truth(
     assert reconciled(shuffled, rules)[0] == in_order
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(measurements(), st.randoms(use_true_random=False))
 def test_copies_of_one_measurement_are_one_reading_and_no_two_measurements_are(
     moments: list[list[tuple[float, float, str, Road]]], chance: random.Random
@@ -124,7 +125,7 @@ def test_copies_of_one_measurement_are_one_reading_and_no_two_measurements_are(
         assert best[Road(truth[4])] == min(best[road] for *_, road in moment)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(st.integers(40, 400), st.lists(st.integers(-15_000, 15_000), min_size=2, max_size=12))
 def test_equal_values_five_minutes_apart_are_never_one_reading(value: int, jitters: list[int]) -> None:
     arriving = [
@@ -147,7 +148,7 @@ def messages_of(chance: random.Random, feed: list[Arriving]) -> list[Message]:
     return messages
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 @given(feeds(), st.randoms(use_true_random=False))
 def test_the_database_says_what_the_rules_say_however_records_are_packed(
     feed: list[Arriving], chance: random.Random
@@ -158,7 +159,7 @@ def test_the_database_says_what_the_rules_say_however_records_are_packed(
         assert ledger.truths() == reconciled(feed, Rules())[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 @given(feeds(), st.randoms(use_true_random=False))
 def test_no_record_is_lost_and_none_counts_twice(feed: list[Arriving], chance: random.Random) -> None:
     chance.shuffle(feed)
@@ -173,7 +174,7 @@ def test_no_record_is_lost_and_none_counts_twice(feed: list[Arriving], chance: r
         assert ledger.connection.scalar(select(func.count()).select_from(reading)) == founded
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 @given(feeds(), st.randoms(use_true_random=False))
 def test_everything_again_changes_nothing(feed: list[Arriving], chance: random.Random) -> None:
     with MemoryLedger() as ledger:
@@ -190,7 +191,7 @@ def test_everything_again_changes_nothing(feed: list[Arriving], chance: random.R
         assert ledger.truths() == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 @given(feeds(), st.randoms(use_true_random=False))
 def test_whoever_listens_downstream_knows_the_truth(feed: list[Arriving], chance: random.Random) -> None:
     """The last word passed on about each reading is what the ledger says of it, within the tolerance."""

@@ -24,6 +24,7 @@ from engine.runtime import decide
 from engine.testing.builders import a_message
 from ledger.outcome_tables import outcome_day
 from ledger.tables import patient, patient_link, reading, reading_source
+from tests.examples import some
 from tests.unit.ledger.support import MemoryLedger, a_reading
 from transformers.check_readings import CheckReadingsSettings, check_readings
 from transformers.identify_patient import IdentifyPatientSettings, identify_patient
@@ -99,8 +100,8 @@ def taken(
     async def take(ledger: MemoryLedger) -> list[list[Said]]:
         said: list[list[Said]] = []
         for group in groups:
-            for some in decide.at_once(plan, group) if len(group) > 1 else [group]:
-                for passed in await decide.run_together(plan, some, cast(OutcomeTransaction, ledger.tx)):
+            for taken_together in decide.at_once(plan, group) if len(group) > 1 else [group]:
+                for passed in await decide.run_together(plan, taken_together, cast(OutcomeTransaction, ledger.tx)):
                     given: list[StepOutput] = [*passed.messages, *passed.asides, *passed.drops]
                     said.append([_said(each) for each in given])
         return said
@@ -139,7 +140,7 @@ def same_either_way(
 
 
 keep_patch = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=some(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # the patch is set anew for each example
 
 
@@ -194,3 +195,24 @@ def test_two_messages_of_one_patient_are_apart_where_steps_build_on_each_other()
     sizes = [len(some) for some in decide.at_once(plan_of(*both), messages)]
     assert sizes == [2, 2, 1, 1, 1]
     assert [len(some) for some in decide.at_once(plan_of(both[1]), messages)] == [7]
+
+
+def test_what_a_message_told_is_not_changed_by_what_later_ones_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result is corrected after it was another patient's for a moment, and then said again as it was at first: what
+    the correction told does not become a return because of that."""
+
+    def word(
+        value: float, unit: str = units.MG_DL, patient: str = "p1", status: Status = Status.PRELIMINARY
+    ) -> Glucose:
+        return a_reading(value, unit, patient=patient, status=status, road=Road.FHIR, id_="a")
+
+    withdrawn = a_reading(180, road=Road.FHIR, id_="b", status=Status.ENTERED_IN_ERROR)
+    corrected = word(10.0, units.MMOL_L, status=Status.CORRECTED)
+    feed = [
+        [word(100), word(100), withdrawn],
+        [word(100), word(100, patient="p2"), corrected],
+        [word(100)],
+    ]
+    messages = messages_of(feed)
+    plan = plan_of((reconcile, ReconcileSettings()))
+    assert taken(plan, [messages], monkeypatch) == taken(plan, [[message] for message in messages], monkeypatch)

@@ -12,6 +12,7 @@ from clinical.vendors.clarity import read_clarity
 from clinical.vendors.dexcom import open_egvs, read_egvs
 from clinical.vendors.parsing import Parsed, Unreadable
 from tests.builders import glucoses
+from tests.examples import some
 from tests.unit.dexcom.clarity_files import a_file, an_egv
 from tests.unit.dexcom.test_egvs import an_egv as an_api_egv
 
@@ -42,7 +43,7 @@ def allowed(parsed: Parsed, rows: int) -> None:
 
 
 @given(st.lists(st.dictionaries(fields, anything, max_size=4), max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 def test_records_with_anything_in_any_field(changes: list[dict[str, Any]]) -> None:
     records = [an_api_egv(number, **change) for number, change in enumerate(changes)]
     body = json.dumps({"recordType": "egv", "records": records}).encode()
@@ -50,7 +51,7 @@ def test_records_with_anything_in_any_field(changes: list[dict[str, Any]]) -> No
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 def test_answers_with_bytes_cut_out_and_put_in(data: st.DataObject) -> None:
     body = json.dumps({"recordType": "egv", "records": [an_api_egv(0), an_api_egv(1)]}).encode()
     begin = data.draw(st.integers(0, len(body)))
@@ -69,7 +70,7 @@ cells = st.text(max_size=12).filter(lambda text: not set(text) & set('",\r\n')) 
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 12), cells, max_size=4), min_size=1, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 def test_rows_with_anything_in_any_cell(changes: list[dict[int, str]]) -> None:
     rows = []
     for number, change in enumerate(changes):
@@ -85,7 +86,7 @@ def test_rows_with_anything_in_any_cell(changes: list[dict[int, str]]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 def test_exports_with_bytes_cut_out_and_put_in(data: st.DataObject) -> None:
     body = a_file([an_egv(f"2026-03-01T10:{5 * n:02d}:00", "101", str(4240874 + 300 * n), "8ABCDE") for n in range(4)])
     begin = data.draw(st.integers(0, len(body)))

@@ -11,6 +11,7 @@ from clinical.records import Analyte, BloodPressure, Detection, InsulinKind, dec
 from clinical.vendors.apple_health import read_apple_health
 from clinical.vendors.apple_health_xml import Splitter
 from clinical.vendors.parsing import Parsed, Unreadable
+from tests.examples import some
 from tests.unit.vendors.apple_files import a_pressure, a_sample, an_export
 from tests.unit.vendors.mutations import WHOSE, says_nothing_personal, survives, torn
 from tests.unit.vendors.samples import real
@@ -194,7 +195,7 @@ VALUES = [(match.start(1), match.end(1)) for match in re.finditer(rb'="([^"]*)"'
 
 
 @given(torn(WHOLE))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=some(80), deadline=None)
 def test_exports_with_bytes_cut_out_and_put_in(body: bytes) -> None:
     survives(lambda torn_body: read_apple_health(torn_body, WHOSE), body)
 
@@ -216,7 +217,7 @@ def test_exports_with_bytes_cut_out_and_put_in(body: bytes) -> None:
         ]
     ),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=some(120), deadline=None)
 def test_attributes_with_anything_in_them(place: tuple[int, int], text: str) -> None:
     body = WHOLE[: place[0]] + text.encode() + WHOLE[place[1] :]
     parsed = survives(lambda changed: read_apple_health(changed, WHOSE), body)

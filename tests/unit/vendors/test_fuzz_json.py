@@ -20,6 +20,7 @@ from clinical.vendors.nightscout import read_nightscout
 from clinical.vendors.novopen import read_novopen
 from clinical.vendors.open_mhealth import read_open_mhealth
 from clinical.vendors.tidepool import read_tidepool
+from tests.examples import some
 from tests.unit.dexcom.test_egvs import an_egv
 from tests.unit.vendors import test_carelink as carelink
 from tests.unit.vendors import test_eversense as eversense
@@ -97,7 +98,7 @@ def test_the_example_itself_gives_records(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_documents_with_places_changed_dropped_renamed_or_doubled(name: str, data: st.DataObject) -> None:
     document, parse = CASES[name]
     survives(parse, as_json(data.draw(mutated(document))))
@@ -105,7 +106,7 @@ def test_documents_with_places_changed_dropped_renamed_or_doubled(name: str, dat
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 def test_bodies_with_bytes_cut_out_and_put_in(name: str, data: st.DataObject) -> None:
     document, parse = CASES[name]
     survives(parse, data.draw(torn(as_json(document))))

@@ -14,6 +14,7 @@ from clinical.vendors.making import Whose
 from clinical.vendors.parsing import Unreadable
 from clinical.vendors.tandem import read_tandem_events
 from engine import sdk
+from tests.examples import some
 from tests.unit.vendors import test_mapping as mapping
 from tests.unit.vendors.mutations import PATIENT, mutated, survives
 from tests.unit.vendors.tandem_files import a_body, alarm, basal, bolus, egv, request, request_more
@@ -75,7 +76,7 @@ def test_the_export_itself_gives_records() -> None:
 
 
 @given(mutated(EXPORT))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_export_with_attributes_changed_dropped_renamed_or_doubled(export: Any) -> None:
     body = as_xml(export)
     whole = survives(lambda body: read_apple_health(body, BOSTON), body)
@@ -131,13 +132,13 @@ def mutated_events(draw: st.DrawFn) -> bytes:
 
 
 @given(mutated_events())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 def test_events_with_bytes_changed_dropped_doubled_or_moved(body: bytes) -> None:
     survives(lambda body: read_tandem_events(body, BOSTON, serial="123"), body)
 
 
 @given(mutated_table(mapping.CSV.encode()))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_mapped_table_with_cells_columns_and_rows_changed(body: bytes) -> None:
     """Columns are found by name, so a table whose columns moved is read and one whose columns are gone is refused."""
     try:

@@ -14,6 +14,7 @@ from clinical.vendors.glooko import read_glooko
 from clinical.vendors.libreview import read_libreview
 from clinical.vendors.making import Whose
 from clinical.vendors.tconnect_csv import read_tconnect
+from tests.examples import some
 from tests.unit.dexcom.clarity_files import a_file, an_egv
 from tests.unit.vendors import test_carelink_csv as carelink
 from tests.unit.vendors import test_eversense as eversense
@@ -102,7 +103,7 @@ def test_the_example_itself_gives_records(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_files_with_cells_columns_and_rows_changed(name: str, data: st.DataObject) -> None:
     body, parse = CASES[name]
     survives(parse, data.draw(mutated(body)))
@@ -110,7 +111,7 @@ def test_files_with_cells_columns_and_rows_changed(name: str, data: st.DataObjec
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 def test_files_with_bytes_cut_out_and_put_in(name: str, data: st.DataObject) -> None:
     body, parse = CASES[name]
     survives(parse, data.draw(torn(body)))

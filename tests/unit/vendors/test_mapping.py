@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from clinical.records import decode
 from engine import sdk
 from engine.testing.builders import a_message
+from tests.examples import some
 from tests.unit.vendors.mutations import as_json, torn
 from transformers.map_json import MapJsonSettings, map_json
 from transformers.map_tables import MapCsvSettings, MapXlsxSettings, map_csv, map_xlsx
@@ -207,7 +208,7 @@ def test_a_workbook_with_real_dates() -> None:
 
 
 @given(torn(a_workbook((NOON, "Sensor", 5.4))))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_damaged_workbook_is_refused_or_read(body: bytes) -> None:
     try:
         run_xlsx(body)
@@ -278,7 +279,7 @@ def test_json_without_the_list_is_refused(body: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 def test_tables_with_bytes_cut_out_and_put_in(data: st.DataObject) -> None:
     body = data.draw(torn(CSV.encode()))
     try:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clinical.records import InsulinDose, InsulinKind
 from clinical.vendors.novopen import Priming, read_novopen
 from clinical.vendors.parsing import Parsed, Unreadable
+from tests.examples import some
 from tests.unit.vendors.mutations import WHOSE, as_json, survives
 
 CLOCK = 1_000_000
@@ -117,6 +118,6 @@ def test_what_is_no_reading_is_refused(document: dict[str, Any], code: str) -> N
 
 
 @given(st.lists(st.binary(min_size=12, max_size=12), max_size=6))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=some(80), deadline=None)
 def test_any_entries_at_all(entries: list[bytes]) -> None:
     survives(lambda body: read_novopen(body, WHOSE), as_json(a_reading(a_report(*entries))))

@@ -12,6 +12,7 @@ from clinical.vendors.parsing import Unreadable
 from clinical.vendors.sniff import sniff
 from engine import sdk
 from engine.testing.builders import a_message
+from tests.examples import some
 from tests.unit.dexcom.clarity_files import a_file
 from tests.unit.dexcom.test_clarity import THREE
 from tests.unit.vendors.apple_files import an_export
@@ -104,7 +105,7 @@ def test_what_is_not_known_is_refused_with_the_nearest(body: bytes, says: str) -
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 def test_anything_is_known_or_refused(body: bytes) -> None:
     try:
         assert sniff(body).name

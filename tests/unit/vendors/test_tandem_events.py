@@ -12,6 +12,7 @@ from clinical.records import Analyte, Carbohydrate, Detection, DeviceEvent, Gluc
 from clinical.vendors.making import Whose
 from clinical.vendors.parsing import Parsed, Unreadable
 from clinical.vendors.tandem import read_tandem_events
+from tests.examples import some
 from tests.unit.vendors.mutations import PATIENT, survives, torn
 from tests.unit.vendors.samples import real
 from tests.unit.vendors.tandem_files import (
@@ -220,13 +221,13 @@ def test_what_is_none_or_cut_is_refused(body: bytes, code: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=some(80), deadline=None)
 def test_answers_with_bytes_changed(data: st.DataObject) -> None:
     survives(lambda body: read_tandem_events(body, BOSTON), data.draw(torn(EXAMPLE)))
 
 
 @given(st.lists(st.binary(min_size=26, max_size=26), max_size=8))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=some(80), deadline=None)
 def test_any_bytes_at_all(events: list[bytes]) -> None:
     survives(lambda body: read_tandem_events(body, BOSTON), b'""' if not events else a_body(*events))
 

@@ -11,6 +11,7 @@ from clinical.time import Written, instant_in_zone
 from clinical.vendors.iso_time import read_time, read_wall
 from clinical.vendors.parsing import Flaw
 from clinical.vendors.wall_clock import HourClock, WallClock
+from tests.examples import some
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock
 ZONES = ("Europe/Dublin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Casablanca", "UTC")
@@ -22,7 +23,7 @@ near_a_change = st.builds(
 
 
 @given(walls, st.sampled_from(("", "Z", "+05:45", "-0330", " +0200", ".250Z", "-04:00:29")), st.sampled_from("T "))
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 def test_a_wall_is_what_the_long_way_reads(wall: datetime, behind: str, between: str) -> None:
     text = f"{wall:%Y-%m-%d}{between}{wall:%H:%M:%S}{behind}"
     written, found = read_time(text, "t"), read_wall(text, "t")
@@ -40,7 +41,7 @@ def test_what_is_no_time_is_no_wall_either(text: str) -> None:
 
 
 @given(walls | near_a_change, st.sampled_from(ZONES))
-@settings(max_examples=400)
+@settings(max_examples=some(400))
 def test_an_hour_worked_out_once_gives_the_instants_of_the_zone(wall: datetime, name: str) -> None:
     zone = ZoneInfo(name)
     short, long = HourClock(zone).instant(wall.isoformat()), instant_in_zone(Written(wall, None), zone)
