@@ -9,8 +9,8 @@ DEV := .venv
 demo: $(RUNTIME)/.ready ## see data flow, end to end
 	$(RUNTIME)/bin/islet demo
 
-test: $(DEV)/.ready ## every test
-	$(DEV)/bin/python -m pytest -q $(TESTS)
+test: $(DEV)/.ready ## every test, in two processes
+	$(DEV)/bin/python -m pytest -q -n 2 --dist loadgroup $(TESTS)
 
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff check .

@@ -21,6 +21,18 @@ settings.register_profile("islet", max_examples=some(100), derandomize=not explo
 settings.load_profile("islet")
 
 
+_SERVERS = {"postgres_server", "rabbitmq_server", "postgres_url", "amqp_url"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the processes that share the tests, one has all those that need servers or load the machine with processes of
+    their own: so there is one server of each kind, and the others have a core for themselves."""
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        if needs & _SERVERS or "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("servers"))
+
+
 @contextmanager
 def _folder(name: str) -> Iterator[Path]:
     """Servers run under accounts of their own, which must be able to get there; pytest's own folders are private."""

@@ -1,8 +1,10 @@
 """Are the servers' programs here? As root on Debian or Ubuntu they are installed, without starting system services."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,9 @@ def available(find: Callable[[], Path | None], package: str) -> Path:
     """Where the programs are; installs the package first if it must and may. Raises NotHere."""
     found = find()
     if found is None and _may_install():
-        _install(package)
+        with _one_at_a_time():
+            if find() is None:
+                _install(package)
         found = find()
     if found is None:
         raise NotHere(f"{package} is not installed here; on Debian or Ubuntu: sudo apt-get install {package}")
@@ -46,6 +50,14 @@ def _install(package: str) -> None:
             )
             if done.returncode:
                 raise NotHere(f"apt-get could not install {package}: {done.stdout[-500:]}")
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Tests run in several processes: who comes second waits, and finds it installed."""
+    with (Path(tempfile.gettempdir()) / "islet-packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
