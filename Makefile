@@ -1,6 +1,8 @@
 # Every target makes its own virtual environment; nothing is installed outside of this folder.
 PYTHON ?= python3
 SHELL := /bin/bash
+# Tests start some hundred processes from the same sources: they are compiled once, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 RUNTIME := .venv-run
 DEV := .venv
 
