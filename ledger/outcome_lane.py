@@ -102,8 +102,12 @@ async def _grow(tx: Transaction, plan: Plan, start: int, some: Sequence[tuple[Ca
     since = min(change.millis for case, _ in some for change in case.work.changes)
     newest = await store.newest_readings(tx, tenant, plan.subject, keys, since)
     counts = await store.reading_counts(tx, tenant, plan.subject, keys, start)
-    for case, days in some:
-        days.grow(newest.get(case.work.key, []), counts.get(case.work.key, 0))
+    new = [newest.get(case.work.key, []) for case, _ in some]
+    growing = plan.subject.growing
+    assert growing is not None
+    asked = [days.growth(each, counts.get(case.work.key, 0)) for each, (case, days) in zip(new, some, strict=True)]
+    for each, (_, days), grown in zip(new, some, growing.grown(asked), strict=True):
+        days.take(grown, each)
 
 
 def _each_due(

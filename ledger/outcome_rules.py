@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -45,7 +46,12 @@ class Plan:
     @property
     def method(self) -> str:
         """What elements can be shared by: the method and the zone."""
-        return hashlib.sha256(f"{self.subject.digest}|{self.zone.key}".encode()).hexdigest()[:32]
+        return _method(self.subject.digest, self.zone.key)
+
+
+@lru_cache(maxsize=1024)
+def _method(digest: str, zone: str) -> str:
+    return hashlib.sha256(f"{digest}|{zone}".encode()).hexdigest()[:32]
 
 
 class Change(NamedTuple):

@@ -18,10 +18,8 @@ from clinical.outcomes.cleaning import KEPT, Slots
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.reasons import NO_SPANS, Reason, Spans, joined
-from clinical.outcomes.runs import Runs, bridged, runs_of
-from clinical.outcomes.windows import Window
-from clinical.outcomes.zone import minute_of_day, ordinals
+from clinical.outcomes.reasons import Spans, joined
+from clinical.outcomes.runs import Runs, bridged
 
 BIN_MINUTES: Final = 5
 """The finest time of day that an element keeps."""
@@ -71,20 +69,24 @@ class Element:
     @property
     def digest(self) -> str:
         """SHA-256 of all that matters: equal digests, equal figures."""
-        known = hashlib.sha256()
         edges = [_edge(self.first), _edge(self.last), self.first_item_millis, self.last_item]
         scalars = [self.start_millis, self.end_millis, self.zone, self.method, self.censored_seconds]
-        known.update(repr([*scalars, self.covered_millis, *edges]).encode())
+        known = [repr([*scalars, self.covered_millis, *edges]).encode()]
         for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
-            known.update(array.size.to_bytes(8, "big"))
-            known.update(np.ascontiguousarray(array, dtype="<i8").data)
+            known += array.size.to_bytes(8, "big"), array.astype("<i8", copy=False).tobytes()
         if self.spans.start.size:
-            known.update(repr([part.tolist() for part in self.spans.columns()]).encode())
-        return known.hexdigest()
+            known.append(repr([part.tolist() for part in self.spans.columns()]).encode())
+        return hashlib.sha256(b"".join(known)).hexdigest()
 
 
 def _edge(slot: Slots | None) -> list[int] | None:
     return None if slot is None else [int(part[0]) for part in (slot.millis, slot.level, slot.interval_seconds)]
+
+
+def cells_of(interval_seconds: I64, bins: I64, level: I64) -> I64:
+    """What `cell_parts` takes apart."""
+    found: I64 = interval_seconds << (_LEVEL_BITS + _BIN_BITS) | bins << _LEVEL_BITS | level
+    return found
 
 
 def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
@@ -92,52 +94,6 @@ def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
     level = cells & ((1 << _LEVEL_BITS) - 1)
     bin_ = (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1)
     return cells >> (_LEVEL_BITS + _BIN_BITS), bin_, level
-
-
-def element(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SPANS) -> Element:
-    """The element of a window. `slots` may hold more than the window; `spans` are those the slots were made with."""
-    inside = slots.within(window.start_millis, window.end_millis)
-    kept = inside.kept()
-    bins = minute_of_day(kept.millis, window.zone) // BIN_MINUTES
-    cells = np.sort(kept.interval_seconds << (_LEVEL_BITS + _BIN_BITS) | bins << _LEVEL_BITS | kept.level)
-    covered, lost, last_item = _covers(inside, spans)
-    excluded = spans.within(window.start_millis, window.end_millis)
-    some = kept.millis.size > 0
-    return Element(
-        start_millis=window.start_millis,
-        end_millis=window.end_millis,
-        zone=window.zone.key,
-        method=profile.digest,
-        cells=cells,
-        censored_seconds=int(kept.interval_seconds[kept.censored].sum()),
-        covered_millis=covered,
-        lost_millis=lost + excluded.millis(),
-        spans=excluded,
-        dropped=inside.drops.counts(),
-        days=np.unique(ordinals(kept.millis, window.zone)),
-        runs=runs_of(kept, profile),
-        first=kept.one(0) if some else None,
-        last=kept.one(-1) if some else None,
-        first_item_millis=int(inside.millis[0]) if inside.millis.size else None,
-        last_item=last_item,
-    )
-
-
-def _covers(inside: Slots, spans: Spans) -> tuple[int, I64, Item | None]:
-    """Real time that slots cover: each until its interval ends, the next slot comes, or an exclusion begins."""
-    lost = np.zeros(len(Reason), np.int64)
-    if not inside.millis.size:
-        return 0, lost, None
-    cover = inside.interval_seconds * 1000
-    cover[:-1] = np.minimum(cover[:-1], np.diff(inside.millis))
-    if spans.start.size:
-        following = np.searchsorted(spans.start, inside.millis, side="right")
-        begins = np.append(spans.start, np.iinfo(np.int64).max)[following]
-        cover = np.minimum(cover, begins - inside.millis)
-    good = inside.fate == KEPT
-    np.add.at(lost, inside.fate[~good], cover[~good])
-    item = Item(int(inside.millis[-1]), int(cover[-1]), int(inside.fate[-1]))
-    return int(cover[good].sum()), lost, item
 
 
 def merged(elements: Sequence[Element], profile: Profile) -> Element:
@@ -218,8 +174,3 @@ def _settled(elements: Sequence[Element]) -> tuple[int, I64]:
                 lost[item.account] -= over
         item = each.last_item or item
     return covered, lost
-
-
-def day_elements(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SPANS) -> list[Element]:
-    """The elements of a window's local days, in order; the outer ones cut at the window's edges."""
-    return [element(slots, day, profile, spans) for day in window.by_day()]

@@ -50,6 +50,8 @@ class Ended(IntEnum):
 
 _RECOVERED, _TRUNCATED, _OPEN = (np.int64(each) for each in Ended)
 
+_NO_FLAGS: Final[Flags] = np.empty(0, np.bool_)
+
 EXTENDED_SECONDS: Final = 5400
 EXTENDED_WITHIN_SECONDS: Final = 7200
 
@@ -119,8 +121,9 @@ def events_of_each(many: Sequence[Runs], profile: Profile) -> list[dict[Kind, Ev
         every = events(Runs(table), kind, profile)
         columns = every.start_millis, every.end_millis, every.ended, np.zeros_like(every.group)
         cuts = np.searchsorted(every.group, np.arange(len(many) + 1)).tolist()
-        for number, (start, end) in enumerate(pairwise(cuts)):
-            found[number][kind] = Events(kind, *(column[start:end] for column in columns))
+        none = Events(kind, *(column[:0] for column in columns))
+        for each, (start, end) in zip(found, pairwise(cuts), strict=True):
+            each[kind] = Events(kind, *(column[start:end] for column in columns)) if end > start else none
     return found
 
 
@@ -217,6 +220,8 @@ def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
 def nights(found: Events, zone: ZoneInfo, profile: Profile) -> tuple[Flags, Flags]:
     """Which events begin in the night of the patient's zone, and which have any moment in it: they begin in one, or
     last until one begins."""
+    if not len(found):
+        return _NO_FLAGS, _NO_FLAGS
     minute = minute_of_day(found.start_millis, zone)
     starts = _is_night(minute, profile)
     until_night = (profile.night_start_minute - minute) % 1440
@@ -232,6 +237,8 @@ def _is_night(minute: I64, profile: Profile) -> Flags:
 
 def exclusive(level1: Events, level2: Events) -> Events:
     """Level 1 events during which no level 2 event begins. Both of one patient."""
+    if not len(level1) or not len(level2):
+        return level1
     after = np.searchsorted(level2.start_millis, level1.start_millis, side="left")
     until = np.searchsorted(level2.start_millis, level1.end_millis, side="left")
     return level1.part(after == until)
