@@ -18,7 +18,7 @@ from clinical.outcomes.columns import decode as columns_from
 from clinical.outcomes.elements import Element, merged_tails
 from clinical.outcomes.episodes import Ended, Events, Kind
 from clinical.outcomes.figures import Shares
-from clinical.outcomes.history import CONTEXT_MILLIS, decode, encode
+from clinical.outcomes.history import CONTEXT_MILLIS, decode_each, encode
 from clinical.outcomes.levels import UNITS
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, WarmUp, disjoint, warm_up
@@ -226,7 +226,8 @@ class Glucose:
         return elements_of(slots(line, spans, shift), stretches, self.profile, spans)
 
     def found(self, asked: Sequence[Asked]) -> list[Found]:
-        decoded = {body: decode(body) for body in {body for each in asked for body in each.days}}
+        bodies = list({body for each in asked for body in each.days})
+        decoded = dict(zip(bodies, decode_each(bodies), strict=True))
         wholes: dict[int, Element] = {}
         for places in _ending_together([each.days for each in asked]):
             days = [decoded[body] for body in asked[places[0]].days]
