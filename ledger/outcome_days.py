@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import zip_longest
 
 from clinical.outcomes.history import affected_days
-from clinical.outcomes.subjects import Measured
+from clinical.outcomes.subjects import Grown, Growth, Measured
 from clinical.outcomes.windows import Window, days_ending
 from clinical.records import Device
 from ledger import outcome_store as store
@@ -46,7 +47,7 @@ class Days:
     def of(self, window: Window) -> list[bytes]:
         return [self._known[day] for day in window.days()]
 
-    @property
+    @cached_property
     def base(self) -> tuple[date, bytes] | None:
         """The day whose readings are kept and begin with the first day to make anew, or with the one before it; None if
         the days must be made from the ledger."""
@@ -61,18 +62,18 @@ class Days:
                 return (day, stored.kept) if stored.kept is not None else None
         return None
 
-    def grow(self, new: Sequence[Measured], count: int) -> None:
-        """Add what is new to what was kept. `count`: how many readings the ledger has from the day of `base` on."""
-        base = self.base
-        if base is None or self._growing is None:
-            return
-        day, kept = base
-        windows = [self._window(each) for each in self._anew]
-        grown = self._growing.grown(kept, new, windows, self._window(day).start_millis, count)
+    def growth(self, new: Sequence[Measured], count: int) -> Growth:
+        """What is asked of a subject to add what is new to what was kept. `count`: how many readings the ledger has
+        from the day of `base` on."""
+        assert self.base is not None
+        day, kept = self.base
+        return Growth(kept, new, [self._window(each) for each in self._anew], self._window(day).start_millis, count)
+
+    def take(self, grown: Sequence[Grown] | None, new: Sequence[Measured]) -> None:
+        """The days that came of it; None if readings were missing."""
         if grown is not None:
             self.device = next((each.device for each in reversed(new) if each.device is not None), None)
-            for each, made in zip(self._anew, grown, strict=True):
-                self.made[each] = StoredDay(*made)
+            self.made |= {each: StoredDay(*made) for each, made in zip(self._anew, grown, strict=True)}
 
     async def gather(self, tx: Transaction, due: Iterable[Due]) -> None:
         """Take what is stored, and make what changed and what is not there."""

@@ -16,7 +16,7 @@ from clinical.records import Device
 from ledger import outcome_store as store
 from ledger import outcome_upkeep as upkeep
 from ledger.outcome_days import Days, affected
-from ledger.outcome_rules import Before, Case, Due, Plan, Upkeep, Work, due_windows, issue, upkeep_after, window_of
+from ledger.outcome_rules import Case, Due, Plan, Upkeep, Work, due_windows, issue, upkeep_after, window_of
 from ledger.store import Transaction
 
 _RECENT_DAYS = 2
@@ -58,11 +58,11 @@ async def _cases(tx: Transaction, plan: Plan, works: Sequence[Work]) -> list[Cas
     for work in works:
         own = plan.for_patient(zones.get(work.key))
         found.append(Case(own, work, known.get(work.key), stale.get((work.key, own.method), {}), {}))
-    return [case._replace(standing=standing) for case, standing in await _standing(tx, plan, found)]
+    return await _with_standing(tx, plan, found)
 
 
-async def _standing(tx: Transaction, plan: Plan, cases: Sequence[Case]) -> list[tuple[Case, dict[str, Before]]]:
-    """Of each case the versions that stand and may be looked at. Who has late data is asked for alone."""
+async def _with_standing(tx: Transaction, plan: Plan, cases: Sequence[Case]) -> list[Case]:
+    """Each case with the versions that stand and may be looked at. Who has late data is asked for alone."""
     tenant = cases[0].work.tenant
     since = [_EVER if case.rezoned else min([*affected(case), _today(case)]) for case in cases]
     recent = max(since) - timedelta(days=_RECENT_DAYS)
@@ -71,7 +71,9 @@ async def _standing(tx: Transaction, plan: Plan, cases: Sequence[Case]) -> list[
     for case, day in zip(cases, since, strict=True):
         if day < recent:
             found |= await store.standing_outcomes(tx, tenant, plan, [case.work.key], day)
-    return [(case, found.get(case.work.key, {})) for case in cases]
+    late = [case.work.key for case, day in zip(cases, since, strict=True) if case.upkeep and day < _today(case)]
+    first = await store.first_ends(tx, tenant, plan, late) if late else {}
+    return [case._replace(standing=found.get(case.work.key, {}), since=first.get(case.work.key)) for case in cases]
 
 
 def _today(case: Case) -> date:
@@ -102,8 +104,12 @@ async def _grow(tx: Transaction, plan: Plan, start: int, some: Sequence[tuple[Ca
     since = min(change.millis for case, _ in some for change in case.work.changes)
     newest = await store.newest_readings(tx, tenant, plan.subject, keys, since)
     counts = await store.reading_counts(tx, tenant, plan.subject, keys, start)
-    for case, days in some:
-        days.grow(newest.get(case.work.key, []), counts.get(case.work.key, 0))
+    new = [newest.get(case.work.key, []) for case, _ in some]
+    growing = plan.subject.growing
+    assert growing is not None
+    asked = [days.growth(each, counts.get(case.work.key, 0)) for each, (case, days) in zip(new, some, strict=True)]
+    for each, (_, days), grown in zip(new, some, growing.grown(asked), strict=True):
+        days.take(grown, each)
 
 
 def _each_due(

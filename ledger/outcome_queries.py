@@ -34,9 +34,19 @@ async def find_outcomes(ask: Ask, name: str) -> list[Mapping[str, Any]]:
     return [row for row in found if row["id"] == name] or found
 
 
+async def issued_by(ask: Ask, message_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The versions that these messages made be issued, without their bodies."""
+    rows = await ask(
+        select(*_COLUMNS)
+        .where(outcome.c.message_id.in_(message_ids))
+        .order_by(outcome.c.patient, outcome.c.start, outcome.c.version)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
 async def evidence(ask: Ask, row: Mapping[str, Any], reads: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The records that had arrived in a window when a version of its outcome was issued, by reading, in order of time:
-    reading_id, effective, message_id, position, origin_id, fate, standing, status."""
+    """The records that had arrived between `start` and `end` when something with this `id` was told, by reading, in
+    order of time: reading_id, effective, message_id, position, origin_id, fate, standing, status."""
     statement = (
         select(
             reading_source.c.reading_id,

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -45,7 +46,12 @@ class Plan:
     @property
     def method(self) -> str:
         """What elements can be shared by: the method and the zone."""
-        return hashlib.sha256(f"{self.subject.digest}|{self.zone.key}".encode()).hexdigest()[:32]
+        return _method(self.subject.digest, self.zone.key)
+
+
+@lru_cache(maxsize=1024)
+def _method(digest: str, zone: str) -> str:
+    return hashlib.sha256(f"{digest}|{zone}".encode()).hexdigest()[:32]
 
 
 class Change(NamedTuple):
@@ -110,13 +116,15 @@ class Before(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One patient's work with what the ledger knows of it. `stale`: days that the ledger wants made anew, and why."""
+    """One patient's work with what the ledger knows of it. `stale`: days that the ledger wants made anew, and why;
+    `since`: the first day with which a window of several days ended that was issued, where late data needs it."""
 
     plan: Plan
     work: Work
     upkeep: Upkeep | None
     stale: Mapping[date, Cause]
     standing: Mapping[str, Before]
+    since: date | None = None
 
     @property
     def rezoned(self) -> bool:
@@ -179,13 +187,21 @@ def _ends(case: Case, days: int, touched: set[date]) -> set[date]:
     plan, work = case.plan, case.work
     if work.rebuild is None and days == 1:
         return touched
-    ends = _ended(case)
+    ends = _ended(case) | _passed_over(case, days, touched)
     if days in plan.fixed:
         ends = {last for last in ends if _last_of_period(last, days, plan) == last}
     if days not in plan.partial or not work.changes:
         return ends
     today = day_of(work.now_millis, plan.zone)
     return ends | {_last_of_period(today, days, plan) if days in plan.fixed else today}
+
+
+def _passed_over(case: Case, days: int, touched: set[date]) -> set[date]:
+    """The last days of windows with a touched day that have been looked at when they ended, and held nothing then."""
+    if case.work.rebuild is not None or case.since is None or case.upkeep is None or case.upkeep.closed is None:
+        return set()
+    ends = {day + timedelta(days=n) for day in touched for n in range(days)}
+    return {last for last in ends if case.since <= last <= case.upkeep.closed}
 
 
 def _ended(case: Case) -> set[date]:

@@ -255,6 +255,27 @@ async def standing_outcomes(
     return found
 
 
+_FIRST_ENDS = (
+    select(outcome.c.patient, func.min(outcome.c.last_day))
+    .where(
+        outcome.c.tenant == bindparam("tenant"),
+        outcome.c.patient.in_(bindparam("keys", expanding=True)),
+        outcome.c.subject == bindparam("subject"),
+        outcome.c.label == bindparam("label"),
+        outcome.c.first_day < outcome.c.last_day,
+        outcome.c.complete,
+        outcome.c.replaced_by.is_(None),
+    )
+    .group_by(outcome.c.patient)
+)
+
+
+async def first_ends(tx: Transaction, tenant: str, plan: Plan, keys: Sequence[str]) -> dict[str, date]:
+    """By patient: the first day with which a window of several days ended that was issued complete."""
+    named = {"tenant": tenant, "subject": plan.subject.name, "label": plan.subject.label, "keys": list(keys)}
+    return {row[0]: day_from(row[1]) for row in await tx.execute(_FIRST_ENDS, [named])}
+
+
 _REPLACED = update(outcome).where(outcome.c.id == bindparam("old")).values(replaced_by=bindparam("new"))
 
 

@@ -74,6 +74,25 @@ alert_state = Table(
     Column("state", Bytes, nullable=False),
 )
 
+# What was told: version 1 that it began, 2 that it is over. `id`: the value of its identifier; `event`: the word of the
+# device event; `first`, `last`: the readings it rests on, by time in milliseconds; `message_id`: by which they were
+# known; `at`: when it was told, in microseconds.
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("patient", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("message_id", String(36), nullable=False),
+    Column("origin_id", String(36), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("alert_patient", "tenant", "patient", "last"),
+)
+
 _STANDS = text("replaced_by IS NULL")
 
 # One row for each version. Nothing is deleted; the version that stands has no `replaced_by`.

@@ -1,7 +1,7 @@
 """What the steps that write C-CDA documents share."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
@@ -36,10 +36,11 @@ def documents(
     items: Sequence[tuple[PatientRef, T]],
     groups_of: Callable[[Sequence[T]], Sequence[Group]],
     encode: Callable[[Sequence[T]], bytes],
+    meta_of: Callable[[Sequence[T]], Mapping[str, str]] = lambda _: {},
 ) -> list[sdk.StepOutput]:
-    """One document for each patient of the items; its time is when the message was received, so that a retry gives
-    the same bytes. A patient whom another assigner named is set aside: under the site's root the number would be
-    somebody else's. Nothing for patients of whom a document would hold nothing."""
+    """One document for each patient of the items, with `meta_of` what it is about; its time is when the message was
+    received, so that a retry gives the same bytes. A patient whom another assigner named is set aside: under the
+    site's root the number would be somebody else's. Nothing for patients of whom a document would hold nothing."""
     by_patient: dict[str, tuple[PatientRef, list[T]]] = {}
     for patient, item in items:
         by_patient.setdefault(f"{order_key(patient)}|{patient.system}", (patient, []))[1].append(item)
@@ -55,5 +56,6 @@ def documents(
             wrong = sdk.InvalidMessage(text, code="patient-elsewhere", path="patient.system")
             outputs.append(sdk.Aside(wrong, encode(some), message.shape))
         elif (written := document(patient, groups, header)) is not None:
-            outputs.append(message.but(body=written, shape=sdk.Shape.XML, order_key=order_key(patient)))
+            meta = meta_of(some)
+            outputs.append(message.but(body=written, shape=sdk.Shape.XML, order_key=order_key(patient), meta=meta))
     return outputs

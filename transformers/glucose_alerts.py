@@ -8,6 +8,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from clinical import units
+from clinical.fhir.identifiers import reading_value
 from clinical.outcomes import SHIPPED
 from clinical.outcomes.alerts import RULE, Alert, AlertKind, AlertRule, AlertState
 from clinical.outcomes.alerts import step as alert_step
@@ -31,7 +32,7 @@ from clinical.records import (
 )
 from engine import sdk
 from ledger import outcome_store
-from ledger.alert_store import Known, known_alerts, put_alerts
+from ledger.alert_store import Known, Told, known_alerts, put_alerts, put_told
 from transformers.record_bodies import read_records
 
 ALERT_SYSTEM = "urn:islet:alerts"
@@ -75,14 +76,18 @@ async def glucose_alerts(
     known = await known_alerts(tx, message.tenant, settings.targets, list(patients))
     after: dict[str, Known] = {}
     outputs: list[sdk.StepOutput] = []
+    told: list[Told] = []
     for key, patient in patients.items():
         before = known.get(key, Known())
         given = await _newest(message, key, tx)
         after[key], events = _look(message, patient, before, given, settings)
         if events:
-            outputs.append(message.but(body=encode(events), order_key=key, meta={"tally": f"alerts={len(events)}"}))
+            meta = {"tally": f"alerts={len(events)}"}
+            outputs.append(message.but(body=encode([event for event, _ in events]), order_key=key, meta=meta))
+        told += [_told(message, event, first) for event, first in events]
     changed = {key: each for key, each in after.items() if each != known.get(key, Known())}
     await put_alerts(tx, message.tenant, settings.targets, changed)
+    await put_told(tx, told)
     return outputs or [sdk.Drop("no alert")]
 
 
@@ -100,21 +105,23 @@ async def _newest(message: sdk.Message, key: str, tx: sdk.Transaction) -> list[M
 
 def _look(
     message: sdk.Message, patient: PatientRef, before: Known, given: Sequence[Measured], settings: GlucoseAlertsSettings
-) -> tuple[Known, list[DeviceEvent]]:
-    """What is known after the slots that are new, and the events to tell."""
+) -> tuple[Known, list[tuple[DeviceEvent, int]]]:
+    """What is known after the slots that are new, and the events to tell, each with the time of the first slot that it
+    rests on."""
     state, opened = before.state, dict(before.open)
     since = state.recent[-1][0] if state.recent else 0
-    events: list[DeviceEvent] = []
+    events: list[tuple[DeviceEvent, int]] = []
     for slot in _SUBJECT.newer_slots(given, since):
         following, alerts = alert_step(state, slot, _millis(message), settings.rule)
+        first = following.recent[0][0]
         for kind in _ended(state, following):
             raised = opened.pop(kind.value, None)
             if raised is not None:
-                events.append(_event(message, patient, Alert(kind, raised), until=slot[0]))
+                events.append((_event(message, patient, Alert(kind, raised), until=slot[0]), first))
         for alert in alerts:
             if alert.kind in settings.tell:
                 opened[alert.kind.value] = alert.at_millis
-                events.append(_event(message, patient, alert))
+                events.append((_event(message, patient, alert), first))
         state = following
     return Known(state, opened), events
 
@@ -146,6 +153,21 @@ def _event(message: sdk.Message, patient: PatientRef, alert: Alert, until: int |
         event=_WORDS[alert.kind],
         value=None if forecast is None else Quantity(steps=max(0, round(forecast)), unit=units.MG_DL),
         until=None if until is None else Instant(millis=until, how="device-utc"),
+    )
+
+
+def _told(message: sdk.Message, event: DeviceEvent, first: int) -> Told:
+    return Told(
+        id=reading_value(event),
+        version=1 if event.until is None else 2,
+        tenant=message.tenant,
+        patient=order_key(event.patient),
+        event=event.event,
+        first=first,
+        last=(event.until or event.effective).millis,
+        message_id=message.id,
+        origin_id=message.origin_id,
+        at=sdk.to_micros(message.received_at),
     )
 
 

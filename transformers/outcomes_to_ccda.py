@@ -1,6 +1,6 @@
 """Issued outcomes to a C-CDA document, for sites that import documents and take nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -34,6 +34,10 @@ def outcomes_to_ccda(message: sdk.Message, settings: OutcomesToCcdaSettings) -> 
     def groups(outcomes: Sequence[IssuedOutcome]) -> Sequence[Group]:
         return groups_of_outcomes(outcomes, _UNITS[settings.unit])
 
+    def meta_of(outcomes: Sequence[IssuedOutcome]) -> Mapping[str, str]:
+        written = {group.key for group in groups(outcomes)}
+        return {"outcome": " ".join(outcome.id for outcome in outcomes if outcome.series in written)}
+
     items = [(outcome.patient, outcome) for outcome in read_outcomes(message.body)]
-    made = documents(message, settings, settings.title, items, groups, encode)
+    made = documents(message, settings, settings.title, items, groups, encode, meta_of)
     return made or [sdk.Drop("no figures that a document's results hold")]

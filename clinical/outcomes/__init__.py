@@ -24,7 +24,7 @@ from clinical.outcomes.alerts import RULE, Alert, AlertKind, AlertRule, AlertSta
 from clinical.outcomes.batch import Core, core
 from clinical.outcomes.cleaning import Readings, Slots, readings, slots, steps_from
 from clinical.outcomes.daily_profile import Profile24h, agp
-from clinical.outcomes.elements import Element, day_elements, element, merged
+from clinical.outcomes.elements import Element, merged
 from clinical.outcomes.episodes import Ended, Events, Kind, events
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.excursions import Mage, mage
@@ -33,6 +33,7 @@ from clinical.outcomes.history import CONTEXT_MILLIS, affected_days, decode, enc
 from clinical.outcomes.profile import IGLU, ISLET, VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, disjoint, warm_up
 from clinical.outcomes.results import Accounting, Outcome, outcome, outcomes
+from clinical.outcomes.stretches import day_elements, element
 from clinical.outcomes.targets import (
     ADULT,
     OLDER,

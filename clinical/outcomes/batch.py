@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clinical.outcomes.episodes import Events, Kind, events
+from clinical.outcomes.episodes import Events, events_by_kind
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.figures import PERCENTILES
 from clinical.outcomes.levels import (
@@ -96,7 +96,7 @@ def _block(
     if pause.size and pause.min() < interval_seconds * 500:
         raise OutcomeError("slots are out of order or too close; clean readings with `slots` first", "batch")
     runs = runs_of_groups(millis, level, np.array(interval_seconds), edges, profile)
-    happened = [events(runs, kind, profile) for kind in Kind]
+    happened = events_by_kind(runs, profile).values()
     counts, lengths = zip(*(_by_patient(each, patients) for each in happened), strict=True)
     return (*_distribution(level, edges, profile), np.stack(counts, axis=1), np.stack(lengths, axis=1))
 

@@ -26,6 +26,9 @@ LATEST_MILLIS: Final = 4_102_444_800_000
 
 LONGEST_INTERVAL_SECONDS: Final = 4 * 3600
 
+ASIDE_MILLIS: Final = 1 << 42
+"""Later than any plausible time: so far apart patients stand on one line of time (`stretches`)."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
@@ -119,25 +122,26 @@ class Slots:
         """Those from `start_millis` to before `end_millis`."""
         a, b = np.searchsorted(self.millis, (start_millis, end_millis)).tolist()
         c, d = np.searchsorted(self.drops.millis, (start_millis, end_millis)).tolist()
-        return self._part(slice(a, b), Drops(self.drops.millis[c:d], self.drops.reason[c:d]))
+        return self.part(slice(a, b), Drops(self.drops.millis[c:d], self.drops.reason[c:d]))
 
     def kept(self) -> "Slots":
         """Those that count."""
         ok = self.fate == KEPT
-        return self if ok.all() else self._part(ok, self.drops)
+        return self if ok.all() else self.part(ok, self.drops)
 
-    def one(self, place: int) -> "Slots":
-        """A single slot; -1 is the last."""
-        return self._part(np.array([place]), NO_DROPS)
+    def moved(self, by: I64) -> "Slots":
+        """The same at other times; nothing is told of what was dropped."""
+        return Slots(self.millis + by, self.level, self.interval_seconds, self.censored, self.fate, NO_DROPS)
 
-    def _part(self, chosen: I64 | Flags | slice, drops: Drops) -> "Slots":
+    def part(self, chosen: I64 | Flags | slice, drops: "Drops | None" = None) -> "Slots":
+        """The chosen slots; of what was dropped, only `drops`."""
         return Slots(
             self.millis[chosen],
             self.level[chosen],
             self.interval_seconds[chosen],
             self.censored[chosen],
             self.fate[chosen],
-            drops,
+            NO_DROPS if drops is None else drops,
         )
 
 
@@ -159,15 +163,16 @@ class _Lost:
         return Drops(millis[order], reason[order])
 
 
-def slots(given: Readings, spans: Spans = NO_SPANS) -> Slots:
-    """The slots of a patient's readings outside `spans`. The order of the readings does not matter.
+def slots(given: Readings, spans: Spans = NO_SPANS, shift: I64 | int = 0) -> Slots:
+    """The slots of a patient's readings outside `spans`. The order of the readings does not matter. `shift`: by how
+    much each reading's time is moved, where many patients stand on one line of time (`stretches`).
 
     Readings of a stream closer than half its interval are one: the one with a plausible value, of the lowest rank, the
     earliest; of equal ones with different values the lower. A reading whose time another sensor of a lower stream
     number covers is dropped.
     """
     lost = _Lost()
-    timed = _with_time(given, lost)
+    timed = _with_time(given, given.millis - shift, lost)
     excluded = spans.covering(timed.millis)
     lost.add(timed.millis[excluded >= 0], excluded[excluded >= 0])
     left = timed.part(excluded < 0)
@@ -184,9 +189,9 @@ def slots(given: Readings, spans: Spans = NO_SPANS) -> Slots:
     return Slots(left.millis, level, left.interval_seconds, censored, fate, lost.drops())
 
 
-def _with_time(given: Readings, lost: _Lost) -> Readings:
-    """What can be put on a time line at all."""
-    timed = (given.millis >= EARLIEST_MILLIS) & (given.millis < LATEST_MILLIS)
+def _with_time(given: Readings, millis: I64, lost: _Lost) -> Readings:
+    """What can be put on a time line at all. `millis`: the true times."""
+    timed = (millis >= EARLIEST_MILLIS) & (millis < LATEST_MILLIS)
     even = (given.interval_seconds > 0) & (given.interval_seconds <= LONGEST_INTERVAL_SECONDS)
     lost.add(given.millis[~timed], Reason.BAD_TIME)
     lost.add(given.millis[timed & ~even], Reason.BAD_INTERVAL)

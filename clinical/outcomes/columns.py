@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from clinical.outcomes.cleaning import Readings
+from clinical.outcomes.cleaning import ASIDE_MILLIS, Readings
+from clinical.outcomes.levels import I64
 from clinical.outcomes.reasons import Reason, Span
 
 
@@ -62,34 +63,26 @@ class Columns:
 
     def with_rows(self, rows: Sequence[Row]) -> "Columns":
         """With these too; one that is here already is not taken twice."""
-        known = set(self.table["key"].tolist())
-        new = {row.key: row for row in rows if row.key not in known}
+        keys = self.table["key"]
+        new = {row.key: row for row in rows if not (keys == row.key).any()}
         if not new:
             return self
         sensors = self.sensors + tuple(sorted({row.sensor for row in new.values()} - set(self.sensors)))
-        return Columns(sensors, np.concatenate([self.table, _table(list(new.values()), sensors)]), self.spans)
+        added = _table(list(new.values()), sensors)
+        return Columns(sensors, _rows_of(self.table.tobytes() + added.tobytes()), self.spans)
 
     def since(self, millis: int) -> "Columns":
         """Those from this moment on."""
-        return Columns(self.sensors, self.table[self.table["millis"] >= millis], self.spans)
+        chosen = self.table["millis"] >= millis
+        return self if chosen.all() else Columns(self.sensors, self.table[chosen], self.spans)
 
     def count(self, since: int) -> int:
         """How many there are from this moment on."""
-        return int((self.table["millis"] >= since).sum())
+        return int(np.count_nonzero(self.table["millis"] >= since))
 
     def readings(self) -> Readings:
         """As arrays, with sensors numbered by name."""
-        place = np.argsort(np.argsort(np.array(self.sensors or [""]))).astype(np.int64)
-        table = self.table
-        return Readings(
-            table["millis"],
-            table["steps"].astype(np.int64),
-            table["unit"].astype(np.int64),
-            table["interval"].astype(np.int64),
-            table["detection"].astype(np.int64),
-            place[table["sensor"]],
-            np.zeros(table.size, np.int64),
-        )
+        return side_by_side([self])[0]
 
     def encode(self) -> bytes:
         spans = tuple((span.start_millis, span.end_millis, int(span.reason)) for span in self.spans)
@@ -106,7 +99,38 @@ def decode(body: bytes) -> Columns:
     """What `Columns.encode` wrote."""
     stored = _decoder.decode(body)
     spans = tuple(Span(start, end, Reason(reason)) for start, end, reason in stored.spans)
-    return Columns(stored.sensors, np.frombuffer(stored.columns, _LAYOUT), spans)
+    return Columns(stored.sensors, _rows_of(stored.columns), spans)
+
+
+def side_by_side(many: Sequence[Columns]) -> tuple[Readings, I64]:
+    """Those of many patients on one line of time, the `n`-th moved by `n * ASIDE_MILLIS`, sensors numbered by name for
+    each patient apart; and by how much each is moved. A time that cannot be stays one that cannot be."""
+    table = _rows_of(b"".join(each.table.tobytes() for each in many))
+    owner = np.repeat(np.arange(len(many)), [each.table.size for each in many])
+    firsts = np.cumsum([0, *(len(each.sensors) for each in many[:-1])])
+    places = np.array([place for each in many for place in _places(each.sensors)] or [0], np.int64)
+    shift = owner * ASIDE_MILLIS
+    millis = table["millis"] if len(many) == 1 else np.clip(table["millis"], 0, ASIDE_MILLIS - 1) + shift
+    found = Readings(
+        millis,
+        table["steps"].astype(np.int64),
+        table["unit"].astype(np.int64),
+        table["interval"].astype(np.int64),
+        table["detection"].astype(np.int64),
+        places[firsts[owner] + table["sensor"]],
+        np.zeros(table.size, np.int64),
+    )
+    return found, shift
+
+
+def _places(sensors: Sequence[str]) -> list[int]:
+    """Of each its place among them by name."""
+    by_name = {name: place for place, name in enumerate(sorted(sensors))}
+    return [by_name[name] for name in sensors]
+
+
+def _rows_of(body: bytes) -> NDArray[np.void]:
+    return np.frombuffer(body, _LAYOUT)
 
 
 def _table(rows: Sequence[Row], sensors: Sequence[str]) -> NDArray[np.void]:

@@ -12,7 +12,7 @@ from clinical.outcomes.elements import BIN_MINUTES, Element, cell_parts
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.figures import PERCENTILES
 from clinical.outcomes.levels import F64
-from clinical.outcomes.tally import tally
+from clinical.outcomes.tally import tallies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,9 +48,5 @@ def agp(found: Element, bin_minutes: int = 60) -> Profile24h:
     bins = fine * BIN_MINUTES // bin_minutes
     order = np.argsort(bins, kind="stable")
     edges = np.searchsorted(bins[order], np.arange(1440 // bin_minutes + 1))
-    rows, counts = [], []
-    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        mine = order[start:end]
-        counts.append(end - start)
-        rows.append(tally(interval[mine], level[mine]).quantiles(PERCENTILES) if mine.size else (nan,) * 5)
-    return Profile24h(bin_minutes, np.array(rows), tuple(counts))
+    counted = tallies(interval[order], level[order], edges.tolist())
+    return Profile24h(bin_minutes, counted.quantiles(PERCENTILES), tuple(counted.n))

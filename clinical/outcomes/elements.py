@@ -7,9 +7,9 @@ see `variability`) is computed from slots.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
@@ -18,10 +18,8 @@ from clinical.outcomes.cleaning import KEPT, Slots
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.reasons import NO_SPANS, Reason, Spans, joined
-from clinical.outcomes.runs import Runs, bridged, runs_of
-from clinical.outcomes.windows import Window
-from clinical.outcomes.zone import minute_of_day, ordinals
+from clinical.outcomes.reasons import Spans, joined
+from clinical.outcomes.runs import Runs, bridged
 
 BIN_MINUTES: Final = 5
 """The finest time of day that an element keeps."""
@@ -71,20 +69,24 @@ class Element:
     @property
     def digest(self) -> str:
         """SHA-256 of all that matters: equal digests, equal figures."""
-        known = hashlib.sha256()
         edges = [_edge(self.first), _edge(self.last), self.first_item_millis, self.last_item]
         scalars = [self.start_millis, self.end_millis, self.zone, self.method, self.censored_seconds]
-        known.update(repr([*scalars, self.covered_millis, *edges]).encode())
+        known = [repr([*scalars, self.covered_millis, *edges]).encode()]
         for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
-            known.update(array.size.to_bytes(8, "big"))
-            known.update(np.ascontiguousarray(array, dtype="<i8").data)
+            known += array.size.to_bytes(8, "big"), array.astype("<i8", copy=False).tobytes()
         if self.spans.start.size:
-            known.update(repr([part.tolist() for part in self.spans.columns()]).encode())
-        return known.hexdigest()
+            known.append(repr([part.tolist() for part in self.spans.columns()]).encode())
+        return hashlib.sha256(b"".join(known)).hexdigest()
 
 
 def _edge(slot: Slots | None) -> list[int] | None:
     return None if slot is None else [int(part[0]) for part in (slot.millis, slot.level, slot.interval_seconds)]
+
+
+def cells_of(interval_seconds: I64, bins: I64, level: I64) -> I64:
+    """What `cell_parts` takes apart."""
+    found: I64 = interval_seconds << (_LEVEL_BITS + _BIN_BITS) | bins << _LEVEL_BITS | level
+    return found
 
 
 def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
@@ -92,52 +94,6 @@ def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
     level = cells & ((1 << _LEVEL_BITS) - 1)
     bin_ = (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1)
     return cells >> (_LEVEL_BITS + _BIN_BITS), bin_, level
-
-
-def element(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SPANS) -> Element:
-    """The element of a window. `slots` may hold more than the window; `spans` are those the slots were made with."""
-    inside = slots.within(window.start_millis, window.end_millis)
-    kept = inside.kept()
-    bins = minute_of_day(kept.millis, window.zone) // BIN_MINUTES
-    cells = np.sort(kept.interval_seconds << (_LEVEL_BITS + _BIN_BITS) | bins << _LEVEL_BITS | kept.level)
-    covered, lost, last_item = _covers(inside, spans)
-    excluded = spans.within(window.start_millis, window.end_millis)
-    some = kept.millis.size > 0
-    return Element(
-        start_millis=window.start_millis,
-        end_millis=window.end_millis,
-        zone=window.zone.key,
-        method=profile.digest,
-        cells=cells,
-        censored_seconds=int(kept.interval_seconds[kept.censored].sum()),
-        covered_millis=covered,
-        lost_millis=lost + excluded.millis(),
-        spans=excluded,
-        dropped=inside.drops.counts(),
-        days=np.unique(ordinals(kept.millis, window.zone)),
-        runs=runs_of(kept, profile),
-        first=kept.one(0) if some else None,
-        last=kept.one(-1) if some else None,
-        first_item_millis=int(inside.millis[0]) if inside.millis.size else None,
-        last_item=last_item,
-    )
-
-
-def _covers(inside: Slots, spans: Spans) -> tuple[int, I64, Item | None]:
-    """Real time that slots cover: each until its interval ends, the next slot comes, or an exclusion begins."""
-    lost = np.zeros(len(Reason), np.int64)
-    if not inside.millis.size:
-        return 0, lost, None
-    cover = inside.interval_seconds * 1000
-    cover[:-1] = np.minimum(cover[:-1], np.diff(inside.millis))
-    if spans.start.size:
-        following = np.searchsorted(spans.start, inside.millis, side="right")
-        begins = np.append(spans.start, np.iinfo(np.int64).max)[following]
-        cover = np.minimum(cover, begins - inside.millis)
-    good = inside.fate == KEPT
-    np.add.at(lost, inside.fate[~good], cover[~good])
-    item = Item(int(inside.millis[-1]), int(cover[-1]), int(inside.fate[-1]))
-    return int(cover[good].sum()), lost, item
 
 
 def merged(elements: Sequence[Element], profile: Profile) -> Element:
@@ -156,40 +112,82 @@ def merged_tails(elements: Sequence[Element], counts: Sequence[int], profile: Pr
     parts = [(e.runs, e.first, e.last) for e in elements if e.first is not None and e.last is not None]
     before = np.cumsum([0, *(each.first is not None for each in elements)])
     starts_at = [int(before[len(elements) - count]) for count in counts]
+    whole = _Whole(elements)
     tails = zip(counts, bridged(parts, starts_at, profile), strict=True)
-    return [_merged(elements[len(elements) - count :], runs, profile) for count, runs in tails]
+    return [whole.tail(len(elements) - count, runs, profile) for count, runs in tails]
 
 
-def _merged(elements: Sequence[Element], runs: Runs, profile: Profile) -> Element:
-    covered, lost = _settled(elements)
-    firsts = [each.first for each in elements if each.first is not None]
-    lasts = [each.last for each in elements if each.last is not None]
-    items = [each.last_item for each in elements if each.last_item is not None]
-    return Element(
-        start_millis=elements[0].start_millis,
-        end_millis=elements[-1].end_millis,
-        zone=elements[0].zone,
-        method=profile.digest,
-        cells=_in_order(np.concatenate([each.cells for each in elements])),
-        censored_seconds=sum(each.censored_seconds for each in elements),
-        covered_millis=covered,
-        lost_millis=lost,
-        spans=joined([each.spans for each in elements]),
-        dropped=np.sum([each.dropped for each in elements], axis=0),
-        days=np.unique(np.concatenate([each.days for each in elements])),
-        runs=runs,
-        first=firsts[0] if firsts else None,
-        last=lasts[-1] if lasts else None,
-        first_item_millis=next((e.first_item_millis for e in elements if e.first_item_millis is not None), None),
-        last_item=items[-1] if items else None,
-    )
+class _Whole:
+    """Neighbouring elements, laid out so that any of their tails costs little."""
+
+    def __init__(self, elements: Sequence[Element]) -> None:
+        self._elements = elements
+        cells = np.concatenate([each.cells for each in elements])
+        fits = cells.size and cells.max() <= np.iinfo(np.uint32).max
+        self._cells = cells.astype(np.uint32) if fits else cells  # four bytes take half the time to sort
+        self._cell_starts = [0, *accumulate(each.cells.size for each in elements)]
+        self._days = np.concatenate([each.days for each in elements])
+        self._day_starts = [0, *accumulate(each.days.size for each in elements)]
+        self._lost = np.array([each.lost_millis for each in elements])
+        self._dropped = np.array([each.dropped for each in elements])
+        self._cuts = list(_cuts(elements))
+
+    def tail(self, place: int, runs: Runs, profile: Profile) -> Element:
+        """The element of those from a place on, whose runs these are."""
+        elements = self._elements[place:]
+        covered, lost = self._settled(place)
+        ends = [(each.first, each.last) for each in elements if each.first is not None]
+        items = [(each.first_item_millis, each.last_item) for each in elements if each.last_item is not None]
+        return Element(
+            start_millis=elements[0].start_millis,
+            end_millis=elements[-1].end_millis,
+            zone=elements[0].zone,
+            method=profile.digest,
+            cells=np.sort(self._cells[self._cell_starts[place] :]).astype(np.int64),
+            censored_seconds=sum(each.censored_seconds for each in elements),
+            covered_millis=covered,
+            lost_millis=lost,
+            spans=joined([each.spans for each in elements]),
+            dropped=self._dropped[place:].sum(axis=0),
+            days=_without_repeats(self._days[self._day_starts[place] :]),
+            runs=runs,
+            first=ends[0][0] if ends else None,
+            last=ends[-1][1] if ends else None,
+            first_item_millis=items[0][0] if items else None,
+            last_item=items[-1][1] if items else None,
+        )
+
+    def _settled(self, place: int) -> tuple[int, I64]:
+        """Covered and lost time from a place on."""
+        covered = sum(each.covered_millis for each in self._elements[place:])
+        lost = self._lost[place:].sum(axis=0)
+        for owner, account, over in self._cuts:
+            if owner < place:
+                continue
+            if account == KEPT:
+                covered -= over
+            else:
+                lost[account] -= over
+        return covered, lost
 
 
-def _in_order(cells: I64) -> I64:
-    """Sorted; in four bytes, where they fit, it takes half the time. Only intervals of 68 minutes and more do not."""
-    if cells.size and cells.max() <= np.iinfo(np.uint32).max:
-        return np.sort(cells.astype(np.uint32)).astype(np.int64)
-    return np.sort(cells)
+def _cuts(elements: Sequence[Element]) -> Iterable[tuple[int, int, int]]:
+    """By how much the last slot of an element is cut where the next one's first begins: the element's place, the
+    account that its time went to, and the time that is not its own."""
+    owner: tuple[int, Item] | None = None
+    for place, each in enumerate(elements):
+        if owner is not None and each.first_item_millis is not None:
+            item = owner[1]
+            over = item.millis + item.cover_millis - each.first_item_millis
+            if over > 0:
+                yield owner[0], item.account, over
+        if each.last_item is not None:
+            owner = place, each.last_item
+
+
+def _without_repeats(days: I64) -> I64:
+    """Neighbouring stretches may share a local day."""
+    return days if (days[1:] > days[:-1]).all() else np.unique(days)
 
 
 def _check(elements: Sequence[Element], counts: Sequence[int], profile: Profile) -> None:
@@ -202,24 +200,3 @@ def _check(elements: Sequence[Element], counts: Sequence[int], profile: Profile)
         raise OutcomeError("elements are of different zones; make them anew in one", "elements")
     if any(a.end_millis != b.start_millis for a, b in pairwise(elements)):
         raise OutcomeError("elements must follow each other without a day missing", "elements")
-
-
-def _settled(elements: Sequence[Element]) -> tuple[int, I64]:
-    """Covered and lost time, the last slot of each element cut where the next one's first begins."""
-    covered = sum(each.covered_millis for each in elements)
-    lost = np.sum([each.lost_millis for each in elements], axis=0)
-    item: Item | None = None
-    for each in elements:
-        if item is not None and each.first_item_millis is not None:
-            over = max(0, item.millis + item.cover_millis - each.first_item_millis)
-            if item.account == KEPT:
-                covered -= over
-            else:
-                lost[item.account] -= over
-        item = each.last_item or item
-    return covered, lost
-
-
-def day_elements(slots: Slots, window: Window, profile: Profile, spans: Spans = NO_SPANS) -> list[Element]:
-    """The elements of a window's local days, in order; the outer ones cut at the window's edges."""
-    return [element(slots, day, profile, spans) for day in window.by_day()]

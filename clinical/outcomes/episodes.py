@@ -50,6 +50,8 @@ class Ended(IntEnum):
 
 _RECOVERED, _TRUNCATED, _OPEN = (np.int64(each) for each in Ended)
 
+_NO_FLAGS: Final[Flags] = np.empty(0, np.bool_)
+
 EXTENDED_SECONDS: Final = 5400
 EXTENDED_WITHIN_SECONDS: Final = 7200
 
@@ -97,17 +99,59 @@ _OPENING, _NEITHER, _CLOSING = 1, 0, -1
 
 def events(runs: Runs, kind: Kind, profile: Profile) -> Events:
     """The events of one kind. Nothing is open before the first run: what ran already begins with the first reading."""
-    meaning = _meanings(kind, profile.level2_ends_in_range)[runs.band]
-    if not (meaning == _OPENING).any():
+    return events_by_kind(runs, profile, (kind,))[kind]
+
+
+def events_by_kind(runs: Runs, profile: Profile, kinds: Sequence[Kind] = tuple(Kind)) -> dict[Kind, Events]:
+    """The events of several kinds; those that look for the same bands share the work."""
+    known: dict[bytes, _Pieces] = {}
+    found = {}
+    for kind in kinds:
+        table = _meanings(kind, profile.level2_ends_in_range)
+        pieces = known.get(table.tobytes())
+        if pieces is None:
+            pieces = known[table.tobytes()] = _pieces(runs, table[runs.band])
+        found[kind] = _events(runs, kind, pieces, profile)
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pieces:
+    """Neighbouring runs of one meaning: which runs begin one, its meaning and its nominal seconds."""
+
+    fresh: Flags
+    starts: I64
+    meaning: I64
+    seconds: I64
+
+    def cut(self, runs: Runs, places: Flags) -> "_Pieces":
+        """With new ones that begin at these runs, of the same meaning."""
+        fresh = self.fresh | places
+        starts = np.flatnonzero(fresh)
+        owner = np.searchsorted(self.starts, starts, side="right") - 1
+        return _Pieces(fresh, starts, self.meaning[owner], np.add.reduceat(runs.seconds, starts))
+
+
+def _pieces(runs: Runs, meaning: I64) -> _Pieces:
+    fresh = np.empty(len(runs), np.bool_)
+    fresh[:1] = True
+    np.not_equal(meaning[1:], meaning[:-1], out=fresh[1:])
+    fresh[1:] |= runs.broken[1:] != 0
+    starts = np.flatnonzero(fresh)
+    seconds = np.add.reduceat(runs.seconds, starts) if starts.size else starts
+    return _Pieces(fresh, starts, meaning[starts], seconds)
+
+
+def _events(runs: Runs, kind: Kind, pieces: _Pieces, profile: Profile) -> Events:
+    opening = pieces.meaning == _OPENING
+    if not opening.any():
         return Events(kind, *(np.empty(0, np.int64) for _ in range(4)))
-    fresh = np.concatenate([[True], (meaning[1:] != meaning[:-1]) | (runs.broken[1:] != 0)])
-    starts, closes = _closing(runs, meaning, fresh, profile)
-    if kind is Kind.HYPER_EXTENDED:
-        begins = _extended_begins(runs, starts, closes)
-        starts, closes = _closing(runs, meaning, fresh | begins, profile)
-        return _between(runs, kind, starts, begins[starts], closes)
-    long_enough = np.add.reduceat(runs.seconds, starts) >= _least(kind, profile)
-    return _between(runs, kind, starts, (meaning[starts] == _OPENING) & long_enough, closes)
+    if kind is not Kind.HYPER_EXTENDED:
+        opens = opening & (pieces.seconds >= _least(kind, profile))
+        return _between(runs, kind, pieces.starts, opens, _recovered(pieces, profile))
+    begins = _extended_begins(runs, pieces.starts, _recovered(pieces, profile))
+    pieces = pieces.cut(runs, begins)
+    return _between(runs, kind, pieces.starts, begins[pieces.starts], _recovered(pieces, profile))
 
 
 def events_of_each(many: Sequence[Runs], profile: Profile) -> list[dict[Kind, Events]]:
@@ -115,20 +159,19 @@ def events_of_each(many: Sequence[Runs], profile: Profile) -> list[dict[Kind, Ev
     table = np.concatenate([runs.table for runs in many], axis=1)
     table[-1] = np.repeat(np.arange(len(many)), [len(runs) for runs in many])
     found: list[dict[Kind, Events]] = [{} for _ in many]
-    for kind in Kind:
-        every = events(Runs(table), kind, profile)
+    for kind, every in events_by_kind(Runs(table), profile).items():
         columns = every.start_millis, every.end_millis, every.ended, np.zeros_like(every.group)
         cuts = np.searchsorted(every.group, np.arange(len(many) + 1)).tolist()
-        for number, (start, end) in enumerate(pairwise(cuts)):
-            found[number][kind] = Events(kind, *(column[start:end] for column in columns))
+        none = Events(kind, *(column[:0] for column in columns))
+        for each, (start, end) in zip(found, pairwise(cuts), strict=True):
+            each[kind] = Events(kind, *(column[start:end] for column in columns)) if end > start else none
     return found
 
 
-def _closing(runs: Runs, meaning: I64, fresh: Flags, profile: Profile) -> tuple[I64, Flags]:
-    """Where the pieces begin that `fresh` cuts runs into, and which of them are recovery."""
-    starts = np.flatnonzero(fresh)
-    enough = np.add.reduceat(runs.seconds, starts) >= profile.recovery_seconds
-    return starts, (meaning[starts] == _CLOSING) & enough
+def _recovered(pieces: _Pieces, profile: Profile) -> Flags:
+    """Which pieces are recovery."""
+    found: Flags = (pieces.meaning == _CLOSING) & (pieces.seconds >= profile.recovery_seconds)
+    return found
 
 
 def _between(runs: Runs, kind: Kind, starts: I64, opens: Flags, closes: Flags) -> Events:
@@ -217,6 +260,8 @@ def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
 def nights(found: Events, zone: ZoneInfo, profile: Profile) -> tuple[Flags, Flags]:
     """Which events begin in the night of the patient's zone, and which have any moment in it: they begin in one, or
     last until one begins."""
+    if not len(found):
+        return _NO_FLAGS, _NO_FLAGS
     minute = minute_of_day(found.start_millis, zone)
     starts = _is_night(minute, profile)
     until_night = (profile.night_start_minute - minute) % 1440
@@ -232,6 +277,8 @@ def _is_night(minute: I64, profile: Profile) -> Flags:
 
 def exclusive(level1: Events, level2: Events) -> Events:
     """Level 1 events during which no level 2 event begins. Both of one patient."""
+    if not len(level1) or not len(level2):
+        return level1
     after = np.searchsorted(level2.start_millis, level1.start_millis, side="left")
     until = np.searchsorted(level2.start_millis, level1.end_millis, side="left")
     return level1.part(after == until)

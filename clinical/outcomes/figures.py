@@ -1,16 +1,16 @@
 """The figures of a tally: shares of time, averages, variability, risk. Each docstring names its definition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
-import numpy as np
-
 from clinical.outcomes.levels import MICRO_PER_STEP
 from clinical.outcomes.tally import Tally
-from clinical.outcomes.targets import Band, TargetSet
+from clinical.outcomes.targets import Band
 
 PERCENTILES: Final = (5, 25, 50, 75, 95)
+QUANTILES: Final = (0, *PERCENTILES, 100)
 _MMOL_L: Final = MICRO_PER_STEP[1] / 100_000
 """mg/dL in one mmol/L."""
 
@@ -69,16 +69,12 @@ class Shares:
         return self.percent(Band.HIGH, Band.VERY_HIGH)
 
 
-def shares(tally: Tally, targets: TargetSet) -> Shares | None:
+def shares(tally: Tally) -> Shares | None:
     """Time in each band, None without readings. A patient with both units: times are added, each found in its unit."""
     if not tally.n:
         return None
-    by_band = np.zeros(len(Band), np.int64)
-    np.add.at(by_band, targets.bands(), tally.seconds)
-    very_low, low, inside, high, very_high = by_band.tolist()
-    return Shares(
-        (very_low, low, inside, high, very_high), int(tally.seconds[targets.tight()].sum()), tally.total_seconds
-    )
+    very_low, low, inside, high, very_high = tally.bands
+    return Shares((very_low, low, inside, high, very_high), tally.tight, tally.total_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +110,20 @@ class Figures:
         return "ABCDE"[min(int(self.gri // 20), 4)]
 
 
-def figures(tally: Tally, share: Shares) -> Figures:
-    """The figures of a tally that holds a reading.
+def figures(tally: Tally, share: Shares, quantiles: Sequence[float]) -> Figures:
+    """The figures of a tally that holds a reading. `quantiles`: its `QUANTILES`.
 
     Mean and SD (n - 1) of measured readings by nominal interval; CV = 100 SD / mean (Danne 2017: stable up to 36 %).
     GMI % = 3.31 + 0.02392 mean and mmol/mol = 12.71 + 4.70587 mean in mmol/L, each from the unrounded mean (Bergenstal
     2018). Estimated A1c = (mean + 46.7) / 28.7 (ADAG, Nathan 2008), not to be mixed with GMI. J = 0.001 (mean + SD)²
     (Wojcicki 1995). LBGI, HBGI: see `Tally.risks`. GRI: see `gri`.
     """
-    exact_mean, variance = tally.moments()
-    mean, mean_mmol_l = float(exact_mean), float(exact_mean * 100_000 / MICRO_PER_STEP[1])
-    sd = None if variance is None else sqrt(variance)
+    first, total, spread, freedom = tally.moments()
+    mean, mean_mmol_l = first / total, first * 100_000 / (total * MICRO_PER_STEP[1])
+    sd = sqrt(spread / freedom) if freedom else None
     low, high = tally.risks()
     hypo, hyper, whole = gri(share)
-    least, *percentiles, greatest = tally.quantiles((0, *PERCENTILES, 100))
+    least, *percentiles, greatest = quantiles
     return Figures(
         mean=mean,
         mean_mmol_l=mean_mmol_l,

@@ -91,6 +91,9 @@ _WITHOUT_SPANS: Final = 1
 """The format before: exclusions that lie behind now are not told apart from those before it."""
 
 _RUN_COLUMNS: Final = 7
+_ARRAYS: Final = (4 + _RUN_COLUMNS, 4 + _RUN_COLUMNS + 3)
+"""How many an element has, without and with its exclusions."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Stored)
 
@@ -127,18 +130,35 @@ def encode(element: Element) -> bytes:
 
 def decode(body: bytes) -> Element:
     """The element of such bytes. Raises `OutcomeError` (`stored`) for anything else."""
+    return decode_each([body])[0]
+
+
+def decode_each(bodies: Sequence[bytes]) -> list[Element]:
+    """As `decode`, for many: their numbers are taken up at once."""
     try:
-        stored = _decoder.decode(body)
-        if stored.version in (_FORMAT, _WITHOUT_SPANS):
-            return _restored(stored)
+        stored = [_decoder.decode(body) for body in bodies]
+        if all(each.version in (_FORMAT, _WITHOUT_SPANS) for each in stored):
+            whole = _numbers(stored)
+            starts = accumulate((sum(map(len, each.arrays)) >> 3 for each in stored), initial=0)
+            return [_restored(each, whole[start:]) for each, start in zip(stored, starts, strict=False)]
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise OutcomeError("this is no stored element; make it anew from the readings", "stored") from error
     raise OutcomeError("the element was stored by another version; make it anew from the readings", "stored")
 
 
-def _restored(stored: _Stored) -> Element:
-    cells, lost, dropped, days, *columns = _arrays(stored.arrays)
-    spans = columns[_RUN_COLUMNS:]
+def _numbers(stored: Sequence[_Stored]) -> I64:
+    """Those of all arrays, one after the other. Raises ValueError if one is no array, or some are missing."""
+    parts = [part for each in stored for part in each.arrays]
+    if any(len(part) & 7 for part in parts) or any(len(each.arrays) not in _ARRAYS for each in stored):
+        raise ValueError("no whole numbers of eight bytes")
+    return np.frombuffer(b"".join(parts), dtype="<i8").astype(np.int64)
+
+
+def _restored(stored: _Stored, numbers: I64) -> Element:
+    """`numbers` begin with those of its arrays."""
+    ends = list(accumulate(len(part) >> 3 for part in stored.arrays))
+    cells, lost, dropped, days = (numbers[a:b] for a, b in pairwise((0, *ends[:4])))
+    runs, spans = ends[3 : 4 + _RUN_COLUMNS], ends[3 + _RUN_COLUMNS :]
     start, end, zone, method, censored, covered = stored.scalars
     return Element(
         start_millis=start,
@@ -149,24 +169,15 @@ def _restored(stored: _Stored) -> Element:
         censored_seconds=censored,
         covered_millis=covered,
         lost_millis=lost,
-        spans=Spans(*spans) if spans else NO_SPANS,
+        spans=Spans(*(numbers[a:b] for a, b in pairwise(spans))) if spans[-1] > spans[0] else NO_SPANS,
         dropped=dropped,
         days=days,
-        runs=Runs(np.concatenate(columns[:_RUN_COLUMNS]).reshape(_RUN_COLUMNS, -1)),
+        runs=Runs(numbers[runs[0] : runs[-1]].reshape(_RUN_COLUMNS, -1)),
         first=_slot(stored.edges[0]),
         last=_slot(stored.edges[1]),
         first_item_millis=stored.first_item_millis,
         last_item=None if stored.last_item is None else Item(*stored.last_item),
     )
-
-
-def _arrays(parts: Sequence[bytes]) -> list[I64]:
-    """All of them made at once: an element has a dozen, a window a hundred elements."""
-    if any(len(part) & 7 for part in parts):
-        raise ValueError("no whole numbers of eight bytes")
-    whole = np.frombuffer(b"".join(parts), dtype="<i8").astype(np.int64)
-    ends = list(accumulate(len(part) >> 3 for part in parts))
-    return [whole[start:end] for start, end in pairwise((0, *ends))]
 
 
 def _edge(slot: Slots | None) -> tuple[int, int, int, int] | None:

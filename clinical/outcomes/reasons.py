@@ -78,6 +78,10 @@ class Spans:
         some = end > start
         return Spans(start[some], end[some], self.reason[some])
 
+    def moved(self, by: int) -> "Spans":
+        """The same at other times."""
+        return Spans(self.start + by, self.end + by, self.reason)
+
     def millis(self) -> I64:
         """How much time they take, by `Reason`."""
         found = np.zeros(len(Reason), np.int64)
@@ -86,6 +90,15 @@ class Spans:
 
 
 NO_SPANS: Final = Spans(*(np.empty(0, np.int64) for _ in range(3)))
+
+
+def side_by_side(parts: Sequence[Spans], aside_millis: int) -> Spans:
+    """Those of many patients on one line of time, the `n`-th moved by `n * aside_millis`; what reaches beyond a
+    patient's own part of the line is cut."""
+    if not any(each.start.size for each in parts):
+        return NO_SPANS
+    cut = [each.within(0, aside_millis).moved(place * aside_millis).columns() for place, each in enumerate(parts)]
+    return Spans(*(np.concatenate(column) for column in zip(*cut, strict=True)))
 
 
 def joined(parts: Sequence[Spans]) -> Spans:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -10,11 +11,10 @@ from clinical.outcomes.cleaning import KEPT
 from clinical.outcomes.elements import Element, Item, cell_parts, merged
 from clinical.outcomes.episodes import Events, Kind, events, events_of_each, exclusive, nights
 from clinical.outcomes.errors import OutcomeError
-from clinical.outcomes.figures import Figures, Shares, figures, shares
-from clinical.outcomes.levels import I64
+from clinical.outcomes.figures import QUANTILES, Figures, Shares, figures, shares
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason
-from clinical.outcomes.tally import Tally, tally
+from clinical.outcomes.tally import Tallies, Tally, tallies
 from clinical.outcomes.windows import Window
 
 SUFFICIENT_DAYS: Final = 14
@@ -78,12 +78,6 @@ class Outcome:
         return self.censored_percent is not None and self.censored_percent > CENSORED_NOTICE_PERCENT
 
 
-def tally_of(found: Element) -> Tally:
-    """The tally of an element's readings."""
-    interval, _, level = cell_parts(found.cells)
-    return tally(interval, level)
-
-
 def outcome(
     found: Element,
     window: Window,
@@ -107,26 +101,41 @@ def outcomes(
 ) -> list[Outcome]:
     """The outcomes of several windows, each as `outcome` gives it; they may overlap, or be of different patients.
     Events of all are found together."""
+    if not windows:
+        return []
     for found, window in windows:
         _check(found, window, profile)
-    happened = events_of_each([found.runs for found, _ in windows], profile) if windows else []
-    return [
-        _outcome(found, window, profile, mine, until)
-        for (found, window), mine, until in zip(windows, happened, as_of_millis or [None] * len(windows), strict=True)
-    ]
+    happened = events_of_each([found.runs for found, _ in windows], profile)
+    counted = _tallies([found for found, _ in windows])
+    quantiles = counted.quantiles(QUANTILES).tolist()
+    rows = zip(windows, counted.each(profile.targets), quantiles, happened, strict=True)
+    until = as_of_millis or [None] * len(windows)
+    return [_outcome(*row, profile, moment) for row, moment in zip(rows, until, strict=True)]
+
+
+def _tallies(many: Sequence[Element]) -> Tallies:
+    """Of each its readings' tally."""
+    interval, _, level = cell_parts(np.concatenate([each.cells for each in many]))
+    return tallies(interval, level, [0, *accumulate(each.cells.size for each in many)])
 
 
 def _outcome(
-    found: Element, window: Window, profile: Profile, happened: Mapping[Kind, Events], as_of_millis: int | None
+    of: tuple[Element, Window],
+    count: Tally,
+    quantiles: Sequence[float],
+    happened: Mapping[Kind, Events],
+    profile: Profile,
+    as_of_millis: int | None,
 ) -> Outcome:
+    found, window = of
     end = _counted_until(found, window, as_of_millis)
     if end <= window.start_millis:
         raise OutcomeError("the window has not begun", "window")
-    count = tally_of(found)
-    share = shares(count, profile.targets)
+    share = shares(count)
     length = end - window.start_millis
     measured = min(count.total_seconds * 1000, length)
-    wearable = length - int(_lost_until(found, end)[[Reason.WARM_UP, Reason.WARM_UP_ASSUMED]].sum())
+    time = accounting(found, end)
+    wearable = length - sum(time.excluded_millis.get(reason, 0) for reason in (Reason.WARM_UP, Reason.WARM_UP_ASSUMED))
     hypo = happened[Kind.HYPO_1]
     in_night, touching_night = nights(hypo, window.zone, profile)
     sufficient = measured * 10 >= length * SUFFICIENT_TENTHS and window.day_count >= SUFFICIENT_DAYS
@@ -141,10 +150,10 @@ def _outcome(
         active_percent_after_warm_up=100 * min(measured, wearable) / wearable if wearable > 0 else None,
         sufficient=sufficient,
         censored_percent=100 * found.censored_seconds / count.total_seconds if count.n else None,
-        mixed_units=len(count.units) > 1,
-        accounting=accounting(found, end),
+        mixed_units=all(count.unit_seconds),
+        accounting=time,
         shares=share,
-        figures=figures(count, share) if share else None,
+        figures=figures(count, share, quantiles) if share else None,
         events=happened,
         hypo_1_exclusive=len(exclusive(hypo, happened[Kind.HYPO_2])),
         hypo_night_starts=int(np.count_nonzero(in_night)),
@@ -164,9 +173,13 @@ def _counted_until(found: Element, window: Window, as_of_millis: int | None) -> 
     return end
 
 
-def _lost_until(found: Element, end_millis: int) -> I64:
+def _lost_until(found: Element, end_millis: int) -> list[int]:
     """Lost time without that of exclusions which lie behind `end_millis` (a warm-up that is not over, say)."""
-    return found.lost_millis - found.spans.within(end_millis, found.end_millis).millis()
+    lost = found.lost_millis
+    if found.spans.start.size:
+        lost = lost - found.spans.within(end_millis, found.end_millis).millis()
+    millis: list[int] = lost.tolist()
+    return millis
 
 
 def _check(found: Element, window: Window, profile: Profile) -> None:
@@ -187,12 +200,12 @@ def accounting(found: Element, end_millis: int) -> Accounting:
         else:
             lost[item.account] -= over
     length = end_millis - found.start_millis
-    lost[Reason.NO_READING] = length - covered - int(lost.sum())
+    lost[Reason.NO_READING] = length - covered - sum(lost)
     return Accounting(
         window_millis=length,
         covered_millis=covered,
-        excluded_millis={reason: int(lost[reason]) for reason in Reason if lost[reason]},
-        dropped_readings={reason: int(found.dropped[reason]) for reason in Reason if found.dropped[reason]},
+        excluded_millis={reason: millis for reason, millis in zip(Reason, lost, strict=True) if millis},
+        dropped_readings={reason: n for reason, n in zip(Reason, found.dropped.tolist(), strict=True) if n},
     )
 
 

@@ -220,7 +220,7 @@ def _with_bridges(table: I64, heads: I64, ends: Sequence[Slots], profile: Profil
     """Columns of runs with those of the interpolated slots between stretches put in, and where each stretch, and the
     end, is then. `ends`: the first and last slot of each stretch in turn."""
     millis, level, interval_seconds = (
-        np.concatenate(column) for column in zip(*((s.millis, s.level, s.interval_seconds) for s in ends), strict=True)
+        np.concatenate([getattr(slot, name) for slot in ends]) for name in ("millis", "level", "interval_seconds")
     )
     found = gaps(millis, level, interval_seconds, profile)
     between = found.after % 2 == 1  # the others are stretches themselves

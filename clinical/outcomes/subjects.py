@@ -6,22 +6,25 @@ glucose, blood pressure or weight. Elements travel as bytes, so that a store nee
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from clinical.devices import model_of
-from clinical.outcomes.cleaning import slots
-from clinical.outcomes.columns import Columns, Row, columns
+from clinical.outcomes.cleaning import ASIDE_MILLIS, slots
+from clinical.outcomes.columns import Columns, Row, columns, side_by_side
 from clinical.outcomes.columns import decode as columns_from
-from clinical.outcomes.elements import Element, day_elements, merged_tails
+from clinical.outcomes.elements import Element, merged_tails
 from clinical.outcomes.episodes import Ended, Events, Kind
 from clinical.outcomes.figures import Shares
-from clinical.outcomes.history import CONTEXT_MILLIS, decode, encode
+from clinical.outcomes.history import CONTEXT_MILLIS, decode_each, encode
 from clinical.outcomes.levels import UNITS
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, WarmUp, disjoint, warm_up
+from clinical.outcomes.reasons import side_by_side as spans_side_by_side
 from clinical.outcomes.results import Outcome, outcome, outcomes
+from clinical.outcomes.stretches import Stretch, day_elements, elements_of
 from clinical.outcomes.targets import Band
 from clinical.outcomes.windows import Window
 from clinical.records import Detection, Device, Quantity
@@ -45,6 +48,17 @@ class Measured(msgspec.Struct, frozen=True, gc=False):
     event: str | None = None
     until_millis: int | None = None
     key: int = 0
+
+
+class Growth(NamedTuple):
+    """Days to add to: what was kept of the first of them, or of the day before it; what is new; and how many readings
+    there must be (`expected`) from `since` on (milliseconds)."""
+
+    kept: bytes
+    new: Sequence[Measured]
+    days: Sequence[Window]
+    since: int
+    expected: int
 
 
 class Grown(NamedTuple):
@@ -121,12 +135,8 @@ class Growing(Protocol):
         """These readings in short, of the day and what lies around it, to which later ones can be added."""
         ...
 
-    def grown(
-        self, kept: bytes, new: Sequence[Measured], days: Sequence[Window], since: int, count: int
-    ) -> list[Grown] | None:
-        """Days of what was kept of the first of them, or of the day before it, and of new readings: the same as `days`
-        of them all. None if that does not make `count` readings from `since` on (milliseconds): then some are
-        missing."""
+    def grown(self, asked: Sequence[Growth]) -> list[list[Grown] | None]:
+        """The days of each, the same as `days` of all the readings; None where some are missing."""
         ...
 
 
@@ -175,23 +185,26 @@ class Glucose:
         return [span for each in given if (span := _span(each)) is not None]
 
     def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
-        return self._elements(self._columns(given), window)
+        columns = self._columns(given)
+        excluded = disjoint(columns.spans)
+        chosen = slots(columns.readings(), excluded)
+        return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
 
     def kept(self, given: Sequence[Measured], day: Window) -> bytes:
         near = [each for each in given if each.event or each.millis < day.end_millis + CONTEXT_MILLIS]
         return self._columns(near).since(day.start_millis - CONTEXT_MILLIS).encode()
 
-    def grown(
-        self, kept: bytes, new: Sequence[Measured], days: Sequence[Window], since: int, count: int
-    ) -> list[Grown] | None:
-        whole = columns_from(kept).with_rows([_row(each) for each in new])
-        if whole.count(since) != count:
-            return None
-        found = []
-        for day in days:
-            part = whole.since(day.start_millis - CONTEXT_MILLIS)
-            found.append(Grown(self._elements(part, day)[0], part.encode()))
-        return found
+    def grown(self, asked: Sequence[Growth]) -> list[list[Grown] | None]:
+        whole = [columns_from(each.kept).with_rows([_row(new) for new in each.new]) for each in asked]
+        complete = [given.count(each.since) == each.expected for given, each in zip(whole, asked, strict=True)]
+        wanted = [
+            (given.since(day.start_millis - CONTEXT_MILLIS), day)
+            for given, each, ok in zip(whole, asked, complete, strict=True)
+            if ok
+            for day in each.days
+        ]
+        made = (Grown(encode(each), part.encode()) for each, (part, _) in zip(self._each(wanted), wanted, strict=True))
+        return [list(islice(made, len(each.days))) if ok else None for each, ok in zip(asked, complete, strict=True)]
 
     def newer_slots(self, given: Sequence[Measured], since: int) -> list[tuple[int, int, int]]:
         """The slots that count after a moment (milliseconds), as (time, level, nominal interval in seconds)."""
@@ -203,13 +216,18 @@ class Glucose:
     def _columns(self, given: Sequence[Measured]) -> Columns:
         return columns([_row(each) for each in given if each.event is None], self.spans(given))
 
-    def _elements(self, given: Columns, window: Window) -> list[bytes]:
-        excluded = disjoint(given.spans)
-        chosen = slots(given.readings(), excluded)
-        return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
+    def _each(self, given: Sequence[tuple[Columns, Window]]) -> list[Element]:
+        """The element of each day from the readings given with it, all in one pass."""
+        if not given:
+            return []
+        line, shift = side_by_side([part for part, _ in given])
+        spans = spans_side_by_side([disjoint(part.spans) for part, _ in given], ASIDE_MILLIS)
+        stretches = [Stretch(day, place * ASIDE_MILLIS) for place, (_, day) in enumerate(given)]
+        return elements_of(slots(line, spans, shift), stretches, self.profile, spans)
 
     def found(self, asked: Sequence[Asked]) -> list[Found]:
-        decoded = {body: decode(body) for body in {body for each in asked for body in each.days}}
+        bodies = list({body for each in asked for body in each.days})
+        decoded = dict(zip(bodies, decode_each(bodies), strict=True))
         wholes: dict[int, Element] = {}
         for places in _ending_together([each.days for each in asked]):
             days = [decoded[body] for body in asked[places[0]].days]
@@ -284,6 +302,10 @@ def _sensor(each: Measured) -> str:
     return f"{each.source}|{serial}"
 
 
+def _name(of: Band | Kind) -> str:
+    return of.name.lower()
+
+
 def _glucose(of: Outcome) -> Found:
     numbers: dict[str, Any] = {
         "active_percent": of.active_percent,
@@ -318,17 +340,20 @@ def _glucose(of: Outcome) -> Found:
     )
 
 
+_SECONDS: Final = tuple(f"{name}_seconds" for name in (*map(_name, Band), "tight", "measured"))
+
+
 def _seconds(of: Shares) -> dict[str, int]:
     """What the shares are made of: measured time in each band, and all of it, the denominator."""
-    named = dict(zip((band.name.lower() for band in Band), of.seconds, strict=True))
-    named |= {"tight": of.tight_seconds, "measured": of.total_seconds}
-    return {f"{name}_seconds": seconds for name, seconds in named.items()}
+    return dict(zip(_SECONDS, (*of.seconds, of.tight_seconds, of.total_seconds), strict=True))
 
 
-def _events(found: Events) -> dict[str, int]:
-    name = found.kind.name.lower()
+def _events(found: Events) -> Mapping[str, int]:
     if not len(found):
-        return {name: 0, f"{name}_minutes": 0, f"{name}_truncated": 0}
+        return _NO_EVENTS[found.kind]
     minutes = int((found.end_millis - found.start_millis).sum()) // 60_000
     truncated = int((found.ended == Ended.TRUNCATED).sum())
-    return {name: len(found), f"{name}_minutes": minutes, f"{name}_truncated": truncated}
+    return dict(zip(_NO_EVENTS[found.kind], (len(found), minutes, truncated), strict=True))
+
+
+_NO_EVENTS: Final = tuple(dict.fromkeys((name, f"{name}_minutes", f"{name}_truncated"), 0) for name in map(_name, Kind))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -58,6 +59,7 @@ class Window:
         return [Window(a, b, self.zone) for a, b in pairwise(edges) if b > a]
 
 
+@lru_cache(maxsize=4096)
 def days_ending(last: date, days: int, zone: ZoneInfo) -> Window:
     """The `days` local days up to and with `last`: a rolling window, moved by a day each day. One day: `days=1`."""
     if days < 1:

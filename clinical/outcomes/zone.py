@@ -11,6 +11,7 @@ from clinical.outcomes.levels import I64
 from clinical.time import passes
 
 DAY_MILLIS: Final = 86_400_000
+_HOUR_MILLIS: Final = 3_600_000
 _EPOCH_DAY = date(1970, 1, 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,10 +25,21 @@ def day_start(day: date, zone: ZoneInfo) -> int:
 
 def day_of(millis: int, zone: ZoneInfo) -> date:
     """The local day that an instant belongs to: the last one that has begun."""
+    day, following = _day_at(millis // _HOUR_MILLIS, zone)
+    while following <= millis:
+        day += timedelta(days=1)
+        following = day_start(day + timedelta(days=1), zone)
+    return day
+
+
+@lru_cache(maxsize=4096)
+def _day_at(hour: int, zone: ZoneInfo) -> tuple[date, int]:
+    """The local day at the beginning of an hour since 1970 UTC, and when the next one begins."""
+    millis = hour * _HOUR_MILLIS
     day = (_EPOCH + timedelta(milliseconds=millis)).astimezone(zone).date() + timedelta(days=1)
     while day_start(day, zone) > millis:
         day -= timedelta(days=1)
-    return day
+    return day, day_start(day + timedelta(days=1), zone)
 
 
 def ordinals(millis: I64, zone: ZoneInfo) -> I64:

@@ -18,7 +18,8 @@ from engine.cli.options import DEFAULT_STORE, Store, fail
 from engine.journal import tables
 from engine.model.clock import from_micros
 from engine.runtime.tools import Tools
-from ledger.outcome_queries import evidence, find_outcomes, outcomes_over, readings_of
+from ledger.alert_store import alerts_over, find_alerts
+from ledger.outcome_queries import evidence, find_outcomes, issued_by, outcomes_over, readings_of
 
 Row = Mapping[str, Any]
 _READS = {subject.name: subject.reads for subject in (Glucose(ISLET), BloodPressure(), Weight())}
@@ -28,23 +29,39 @@ _MOST_LINES = 20
 
 def lineage(
     id_: Annotated[
-        str, typer.Argument(metavar="ID", help="An outcome, an Observation's identifier, a reading or a message.")
+        str,
+        typer.Argument(
+            metavar="ID", help="An outcome, an alert, the identifier of a resource, a reading, a message or a delivery."
+        ),
     ],
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Show what a figure rests on down to the raw messages, or what a message or reading went into. No values."""
     lines = with_tools(store, lambda tools: walk(tools, id_))
     if not lines:
-        raise fail(f"nothing is known by {id_}; give the id of an outcome, a reading or a message")
+        raise fail(
+            f"nothing is known by {id_}; give the id of an outcome, an alert, a reading, a message or a delivery"
+        )
     typer.echo("\n".join(lines))
 
 
 async def walk(tools: Tools, id_: str) -> list[str]:
     """The lines to show; none if the id is not known."""
-    versions = await find_outcomes(tools.journal.queries.all, id_)
+    ask, name = tools.journal.queries.all, id_.rsplit("|", 1)[-1]  # of `system|value` the value
+    versions = await find_outcomes(ask, name)
+    if not versions:
+        versions = [row for each in await _sent_outcomes(tools, name) for row in await find_outcomes(ask, each)]
     if versions:
         return [line for row in versions for line in await _down(tools, row)]
-    return await _up(tools, id_)
+    return await _alert(tools, name) or await _up(tools, name)
+
+
+async def _sent_outcomes(tools: Tools, id_: str) -> list[str]:
+    """The outcomes that a message or a delivery carries."""
+    for table in (tables.message, tables.delivery):
+        for row in await tools.journal.queries.all(select(table.c.meta).where(table.c.id == id_)):
+            return str(orjson.loads(row[0]).get("outcome", "")).split()
+    return []
 
 
 async def _down(tools: Tools, row: Row) -> list[str]:
@@ -91,7 +108,7 @@ async def _posted(tools: Tools, origin_id: str, key: str, wanted: Sequence[str])
     lines = []
     for row in rows:
         said = str(orjson.loads(row.meta).get(key, ""))
-        if any(said.endswith(each) for each in wanted):
+        if any(word.endswith(each) for word in said.split() for each in wanted):
             where = row.answer_location or row.state
             lines.append(f"  posted: {row.channel} to {row.destination}, {row.state}, {where} (delivery {row.id})")
     return lines
@@ -117,7 +134,46 @@ async def _up(tools: Tools, id_: str) -> list[str]:
             if subjects & set(_READS[outcome["subject"]]):
                 lines.append(_outcome_line(outcome))
                 lines += await _posted(tools, outcome["origin_id"], "outcome", [outcome["id"]])
+        if subjects & set(_READS["glucose"]):
+            for alert in await alerts_over(ask, tenant, patient, moments):
+                lines += [
+                    _alert_line(alert),
+                    *await _posted(tools, alert["origin_id"], "identifier", [_posted_as(alert)]),
+                ]
+    return lines or await _made(tools, id_)
+
+
+async def _made(tools: Tools, id_: str) -> list[str]:
+    """What a message without readings made be issued: one that closes windows or asks for a rebuild."""
+    ask, m = tools.journal.queries.all, tables.message.c
+    found = await issued_by(ask, [id_])
+    if not found:
+        family = await ask(select(m.id).where(m.origin_id == await _origin(tools, id_)))
+        found = await issued_by(ask, [row[0] for row in family])
+    lines = []
+    for row in found[:_MOST_LINES]:
+        lines += [_outcome_line(row), *await _posted(tools, row["origin_id"], "outcome", [row["id"]])]
+    return [*lines, f"and {len(found) - _MOST_LINES} outcomes more"] if len(found) > _MOST_LINES else lines
+
+
+async def _alert(tools: Tools, id_: str) -> list[str]:
+    """That an alert began and ended, what either rests on, and where it went."""
+    lines = []
+    for row in await find_alerts(tools.journal.queries.all, id_):
+        window = {**row, "start": row["first"], "end": row["last"] + 1, "id": row["message_id"]}
+        lines += [_alert_line(row), f"  because: by message {row['message_id']}"]
+        lines += _evidence_lines(await evidence(tools.journal.queries.all, window, _READS["glucose"]))
+        lines += await _posted(tools, row["origin_id"], "identifier", [_posted_as(row)])
     return lines
+
+
+def _alert_line(row: Row) -> str:
+    at = from_micros(row["at"]).isoformat(timespec="seconds")
+    return f"alert {row['id']}: {row['event']}, {'raised' if row['version'] == 1 else 'over'}, told {at}"
+
+
+def _posted_as(alert: Row) -> str:
+    return f"|{alert['id']}"
 
 
 async def _origin(tools: Tools, id_: str) -> str:

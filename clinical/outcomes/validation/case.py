@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from clinical.outcomes.cleaning import Readings, readings, slots
-from clinical.outcomes.elements import element
 from clinical.outcomes.figures import Figures, Shares
 from clinical.outcomes.profile import ISLET, Profile
 from clinical.outcomes.reasons import Span, disjoint
 from clinical.outcomes.results import Outcome, outcome
+from clinical.outcomes.stretches import element
 from clinical.outcomes.windows import Window, days_ending
 
 MINUTE: Final = 60_000

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -99,6 +100,14 @@ def test_windows_that_end_together_are_made_from_each_other() -> None:
 def test_a_window_of_other_times_is_not_made_from_days() -> None:
     with pytest.raises(OutcomeError, match="whole local days"):
         window_element(days_of(every_five([100])), Window(MONDAY + HOUR, MONDAY + DAY, UTC_ZONE), ISLET)
+
+
+@pytest.mark.parametrize("left", [0, 3, 4, 10, 12])
+def test_an_element_of_which_a_part_is_missing_is_refused(left: int) -> None:
+    stored = msgspec.msgpack.decode(encode(element(slots(every_five([100])), day(), ISLET)))
+    stored[2] = stored[2][:left]
+    with pytest.raises(OutcomeError, match="no stored element"):
+        decode(msgspec.msgpack.encode(stored))
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00", b"[]", encode(element(slots(every_five([100])), day(), ISLET))[:-9]])
