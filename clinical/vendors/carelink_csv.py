@@ -85,7 +85,7 @@ def _read_section(
 ) -> None:
     timed = list(_timed(file, section, gathered))
     walls = [one.written.wall for one in timed]
-    clock = WallClock(zone, walls, if_twice=if_twice, newest_first=walls[:1] > walls[-1:])
+    clock = WallClock(zone, walls, if_twice=if_twice)
     for place, one in enumerate(timed):
         try:
             effective, remark = clock.instant(place, one.written, "Date")

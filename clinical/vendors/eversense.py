@@ -101,7 +101,7 @@ class _Export:
             except Flaw as flaw:
                 gathered.problem(row[0], flaw, self._only(row))
         walls = [written.wall for _, _, written in timed]
-        clock = WallClock(self._zone, walls, if_twice=self._if_twice, newest_first=walls[:1] > walls[-1:])
+        clock = WallClock(self._zone, walls, if_twice=self._if_twice)
         seen: dict[str, int] = {}
         for place, (row, cells, written) in enumerate(timed):
             try:

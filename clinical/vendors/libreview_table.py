@@ -38,6 +38,7 @@ _COLUMNS: Final = {
     "correction": ("correction insulin", 17),
     "user_change": ("user change insulin", 18),
 }
+_DATE_LENGTH: Final = len("20-10-2021")
 _LEAST_COLUMNS, _PREAMBLE_LINES = 15, 4
 _BEHIND: Final = range(19, 64)
 """Columns that later exports add, such as ketone of a sensor."""
@@ -147,5 +148,13 @@ def _sensor_values(rows: Sequence[Row], places: Iterable[int]) -> Iterator[Decim
 
 def _days(rows: Sequence[Row], place: int) -> dict[str, int]:
     """Each date that occurs, with the first line it stands in."""
-    seen = {cells[place].strip().partition(" ")[0]: line for line, cells in reversed(rows) if place < len(cells)}
-    return dict(sorted(seen.items(), key=lambda item: item[1]))
+    seen: dict[str, int] = {}
+    for line, cells in rows:
+        if place < len(cells):
+            begins = cells[place][:_DATE_LENGTH]
+            if begins not in seen:
+                seen[begins] = line
+    if all(DATE.fullmatch(day) for day in seen):  # as LibreView writes them
+        return seen
+    other = {cells[place].strip().partition(" ")[0]: line for line, cells in reversed(rows) if place < len(cells)}
+    return dict(sorted(other.items(), key=lambda item: item[1]))

@@ -17,6 +17,7 @@ from clinical.vendors.parsing import Flaw
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 FIRST_MILLIS, _LAST_MILLIS = 946_684_800_000, 4_102_444_800_000  # 2000, 2100
+LONG_AGO = "dated before 2000: the clock was not set, or the export is made up"
 _AHEAD_MILLIS = 86_400_000
 _POSSIBLE = {units.MG_DL: (20, 600), units.MMOL_L: (11, 333)}
 _WIDEST_OFFSET_MINUTES = 14 * 60

@@ -41,7 +41,7 @@ def csv_rows(text: str, delimiter: str | None = None) -> Iterator[Row]:
     line = 1
     try:
         for cells in reader:
-            if any(map(str.strip, cells)):
+            if (cells and cells[0].strip()) or any(map(str.strip, cells)):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:

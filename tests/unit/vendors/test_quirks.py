@@ -8,10 +8,12 @@ import pytest
 from clinical.records import DeviceEvent, InsulinDose, InsulinKind, PatientRef, VitalSign
 from clinical.vendors.apple_health import read_apple_health
 from clinical.vendors.carelink_csv import read_carelink_csv
+from clinical.vendors.clarity import read_clarity
 from clinical.vendors.libreview import read_libreview
 from clinical.vendors.making import Whose
 from clinical.vendors.nightscout import read_nightscout
 from clinical.vendors.parsing import Unreadable
+from tests.unit.dexcom.clarity_files import a_file, an_egv
 
 WHOSE = Whose(PatientRef(system="stm", value="P-1"), "1", ZoneInfo("Europe/Berlin"), datetime(2026, 11, 21, tzinfo=UTC))
 SECTION = "-------;MiniMed 780G;Pump;NG1;-------"
@@ -107,3 +109,11 @@ def test_ketone_columns_between_the_others_of_a_translated_header_are_refused() 
     with pytest.raises(Unreadable) as refused:
         read_libreview(_libreview(f"{KETONES};", "", row), WHOSE)
     assert refused.value.code == "csv-columns-moved"
+
+
+def test_a_clarity_reading_dated_after_the_file_came_in_is_a_problem() -> None:
+    rows = [an_egv("2026-11-20T10:00:00"), an_egv("2026-11-23T10:00:00"), an_egv("1961-04-12T01:06:48")]
+    asked_at = datetime(2026, 11, 21, tzinfo=UTC)
+    parsed = read_clarity(a_file(rows), WHOSE.patient, ZoneInfo("Europe/Berlin"), asked_at=asked_at)
+    assert [problem.code for problem in parsed.problems] == ["time-impossible"]
+    assert [any("before 2000" in deed.what for deed in record.done) for record in parsed.records] == [True, False]
