@@ -70,7 +70,7 @@ def read_apple_health(body: bytes, whose: Whose) -> Parsed:
     """Records of an export, or of a part that `xml.Splitter` cut from one. Other samples, workouts and what the
     export says about the person count as skipped. Raises Unreadable (line and column)."""
     reader = _Reader(whose)
-    xml.feed(reader.parser, xml.without_preamble(body))
+    xml.feed_whole(reader.parser, xml.without_preamble(body))
     xml.finish(reader.parser)
     reader.pair_pressures()
     return Parsed(in_order(reader.records), reader.problems, reader.skipped)
