@@ -32,10 +32,12 @@ async def test_a_byte_a_second_ends_at_the_timeout(at_once: int) -> None:
         asked.set()
         for byte in answer[at_once:]:
             await clock.sleep(1)
-            if writer.is_closing():
-                return
+            if reader.at_eof() or writer.is_closing():
+                break  # it hung up
             writer.write(bytes([byte]))
             given.append(byte)
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
