@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -9,7 +10,8 @@ import msgspec
 from clinical.records import Instant
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
-_DAY = timedelta(days=1)
+_DAY, _HALF_HOUR = timedelta(days=1), timedelta(minutes=30)
+_NONE, _MOST_JITTER = timedelta(), timedelta(minutes=3)
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
@@ -59,12 +61,19 @@ def passes(wall: datetime, zone: ZoneInfo) -> Passes:
     return Passes(first, wall - (aware.replace(fold=1).utcoffset() or timedelta()))
 
 
+def goes_forward(walls: Sequence[datetime]) -> bool:
+    """Whether wall times stand in the order in which they happened: none lies half an hour or more before the one that
+    it follows on the same day or the next."""
+    steps = (later - earlier for earlier, later in pairwise(walls))
+    return not any(-_DAY < step <= -_HALF_HOUR for step in steps)
+
+
 def second_by_order(walls: Sequence[datetime], zone: ZoneInfo) -> dict[int, bool]:
     """Which of these wall times, given in the order they happened, belong to the second pass of an hour that comes
     twice: place → is it the second.
 
     In order, the wall clock jumps back once when the clocks do. Hours without exactly one such jump (a step back of
-    half of what the clocks go back, so that jitter is none) tell nothing, and their times are left out.
+    half of what the clocks go back), or with other steps back than jitter, tell nothing, and their times are left out.
     """
     told: dict[int, bool] = {}
     run: list[int] = []
@@ -81,8 +90,12 @@ def _told(run: Sequence[int], walls: Sequence[datetime], zone: ZoneInfo) -> dict
     if not run:
         return {}
     jump_back = passes(walls[run[0]], zone).apart / 2
-    jumps = [i for i in range(1, len(run)) if walls[run[i]] <= walls[run[i - 1]] - jump_back]
-    return {place: i >= jumps[0] for i, place in enumerate(run)} if len(jumps) == 1 else {}
+    steps = [walls[later] - walls[earlier] for earlier, later in pairwise(run)]
+    jumps = [place for place, step in enumerate(steps, 1) if step <= -jump_back]
+    disorder = sum((-step for step in steps if -jump_back < step < _NONE), _NONE)
+    if len(jumps) != 1 or disorder > _MOST_JITTER:
+        return {}
+    return {place: i >= jumps[0] for i, place in enumerate(run)}
 
 
 def instant_at_offset(written: Written, offset_minutes: int, how: str) -> Instant:

@@ -38,6 +38,8 @@ class FitbitCloud(Cloud):
             return self._authorize(dict(request.query))
         if request.path in ("/oauth2/token", "/token"):
             return self._token(request, dict(await request.post()))
+        if request.path in ("/oauth2/revoke", "/revoke"):
+            return self._revoke(request, dict(await request.post()))
         number = request.headers.get("Authorization", "").removeprefix("Bearer access-")
         if not number.isdecimal() or int(number) <= self._expired or self.revoked:
             return as_json({"errors": [{"errorType": "expired_token"}], "success": False}, 401)
@@ -48,9 +50,8 @@ class FitbitCloud(Cloud):
         return as_json({"weight": []} if "weight" in request.path else {"activities-steps": []})
 
     def _token(self, request: web.Request, form: dict[str, Any]) -> web.Response:
-        basic = "Basic " + base64.b64encode(":".join(self.client).encode()).decode()
         in_form = (form.get("client_id"), form.get("client_secret")) == self.client
-        if not in_form and request.headers.get("Authorization") != basic:
+        if not in_form and request.headers.get("Authorization") != self._basic():
             return as_json({"error": "invalid_client"}, 401)
         good = form.get("refresh_token") == self.refresh_token and not self.revoked
         if form.get("grant_type") == "authorization_code":
@@ -60,6 +61,18 @@ class FitbitCloud(Cloud):
         self.rotations += 1
         tokens = {"access_token": f"access-{self.rotations}", "refresh_token": self.refresh_token, "expires_in": 28800}
         return as_json(tokens)
+
+    def _revoke(self, request: web.Request, form: dict[str, Any]) -> web.Response:
+        """Fitbit asks who the client is, Google does not; both refuse a token that they do not know."""
+        if request.path == "/oauth2/revoke" and request.headers.get("Authorization") != self._basic():
+            return as_json({"errors": [{"errorType": "invalid_client"}]}, 401)
+        if form.get("token") != self.refresh_token:
+            return as_json({"error": "invalid_token"}, 400)
+        self.revoked = True
+        return as_json({})
+
+    def _basic(self) -> str:
+        return "Basic " + base64.b64encode(":".join(self.client).encode()).decode()
 
     def _authorize(self, query: dict[str, Any]) -> web.Response:
         """The person agrees at once. A verifier must come with the code (RFC 7636)."""

@@ -70,6 +70,7 @@ def clarity_csv_to_records(
             zone,
             version=version_of(message),
             if_twice=if_twice,
+            asked_at=message.received_at,
             keep_identifier=settings.patient.taken_from == "preamble",
         )
     except Unreadable as unreadable:

@@ -70,7 +70,7 @@ def read_apple_health(body: bytes, whose: Whose) -> Parsed:
     """Records of an export, or of a part that `xml.Splitter` cut from one. Other samples, workouts and what the
     export says about the person count as skipped. Raises Unreadable (line and column)."""
     reader = _Reader(whose)
-    xml.feed(reader.parser, xml.without_preamble(body))
+    xml.feed_whole(reader.parser, xml.without_preamble(body))
     xml.finish(reader.parser)
     reader.pair_pressures()
     return Parsed(in_order(reader.records), reader.problems, reader.skipped)
@@ -172,7 +172,7 @@ class _Samples:
             raise Flaw("unit", "unit-unknown", f"is not {written}")
         begin, end = _span(sample)
         text, whose = sample.get("value", ""), self._whose
-        whole = int(text) if text.isdecimal() and len(text) < 4 else None
+        whole = int(text) if len(text) < 4 and text.isdecimal() and text.isascii() else None
         value = (
             _steps(whole, unit)
             if whole is not None and whole <= most
@@ -326,7 +326,7 @@ def _seconds(begin: int, end: int) -> int:
 def _number(sample: Sample) -> Decimal:
     text = sample.get("value", "")
     try:
-        if len(text) <= 40 and text.isascii():
+        if len(text) <= 40 and text.isascii() and "_" not in text:
             number = Decimal(text)
             if number.is_finite():
                 return number

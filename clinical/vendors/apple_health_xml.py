@@ -48,6 +48,22 @@ def feed(parser: Any, data: bytes) -> None:
         raise _broken(error) from None
 
 
+def feed_whole(parser: Any, body: bytes) -> None:
+    """In slices, so that a single element cannot be longer than any real one: a parser looks at it again with each."""
+    for begin in range(0, len(body), _SLICE):
+        piece = body[begin : begin + _SLICE]
+        feed(parser, piece)
+        check_length(parser, begin + len(piece) - parser.CurrentByteIndex)
+
+
+def check_length(parser: Any, pending: int) -> None:
+    """Raises Unreadable if what the parser has not told yet is too long."""
+    if pending > _LONGEST_ELEMENT + _SLICE:
+        _let_go(parser)
+        path = f"line {parser.CurrentLineNumber}"
+        raise Unreadable("one element is longer than any real one", code="element-too-long", path=path)
+
+
 def finish(parser: Any) -> None:
     try:
         parser.Parse(b"", True)
@@ -127,9 +143,7 @@ class Splitter:
         self._window += data
         feed(self._parser, data)
         keep = self._pending[0] if self._pending else self._parser.CurrentByteIndex
-        if self._base + len(self._window) - keep > _LONGEST_ELEMENT + _SLICE:
-            path = f"line {self._parser.CurrentLineNumber}"
-            raise Unreadable("one element is longer than any real one", code="element-too-long", path=path)
+        check_length(self._parser, self._base + len(self._window) - keep)
         del self._window[: keep - self._base]
         self._base = keep
 

@@ -29,7 +29,7 @@ from clinical.vendors.carelink_clock import PumpClock, wall_of
 from clinical.vendors.carelink_markers import PumpMaker, notification_records, read_marker
 from clinical.vendors.event_tables import CARELINK_SENSOR_STATES
 from clinical.vendors.json_fields import Fields, in_order, not_this, read_document, write_document
-from clinical.vendors.making import Maker, Measured, Whose, deeds, glucose
+from clinical.vendors.making import LEAST_MG_DL, Maker, Measured, Whose, deeds, glucose
 from clinical.vendors.parsing import Flaw, Parsed, Problem
 
 SYSTEM: Final = "carelink"
@@ -55,7 +55,6 @@ _UNITS: Final = {
     "MMOLL": units.MMOL_L,
     "MMOL_L": units.MMOL_L,
 }
-_LEAST_MG_DL: Final = 34
 # Looked up once: in Python 3.11 that takes as long as building a small struct.
 _INTERSTITIAL, _FINAL, _CLOUD = Analyte.INTERSTITIAL_GLUCOSE, Status.FINAL, Road.CLOUD
 
@@ -96,9 +95,9 @@ class _Document:
         value of the other."""
         values = [sg["sg"] for sg in self._sgs if isinstance(sg, dict) and _is_number(sg.get("sg")) and sg["sg"] > 0]
         shown = self._shown()
-        if shown == units.MG_DL or (values and min(values) >= _LEAST_MG_DL):
+        if shown == units.MG_DL or (values and min(values) >= LEAST_MG_DL):
             return units.MG_DL
-        return shown if all(value < _LEAST_MG_DL for value in values) else None
+        return shown if all(value < LEAST_MG_DL for value in values) else None
 
     def _shown(self) -> str | None:
         """The unit that the app shows, and that meters' values are written in."""

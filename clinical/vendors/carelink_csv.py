@@ -51,6 +51,7 @@ _MARKER: Final = re.compile(r"(insulin|meal|carbs?|exercise)\s*:?\s*([\d.,]+)?.*
 _NO_EVENTS: Final = frozenset({"start of the day", "end of the day"})
 _ALGORITHM_TOTAL: Final = "CLOSED_LOOP_AUTO_INSULIN"
 _BY_ITSELF: Final = frozenset({"CLOSED_LOOP_BG_CORRECTION", "CLOSED_LOOP_AUTO_BOLUS", "CLOSED_LOOP_MICRO_BOLUS"})
+_LONGEST_BOLUS_MILLIS: Final = 86_400_000
 _EVENTS: Final = ("alarm", "alert", "suspend", "rewind", "sensor exception")
 
 
@@ -84,7 +85,7 @@ def _read_section(
 ) -> None:
     timed = list(_timed(file, section, gathered))
     walls = [one.written.wall for one in timed]
-    clock = WallClock(zone, walls, if_twice=if_twice, newest_first=walls[:1] > walls[-1:])
+    clock = WallClock(zone, walls, if_twice=if_twice)
     for place, one in enumerate(timed):
         try:
             effective, remark = clock.instant(place, one.written, "Date")
@@ -174,7 +175,7 @@ class _One:
 
     def _sensor(self) -> Iterable[AnyRecord]:
         text, name = self._cell("sensor glucose")
-        if text:
+        if text and not (self._cells("sensor exception") and number(text, name) == 0):
             unit = self._unit(name)
             measured = _sensor_value(number(text, name), unit, name)
             yield Glucose(
@@ -322,17 +323,19 @@ def _sensor_value(value: Decimal, unit: str, name: str) -> Measured:
 
 
 def join_boluses(doses: Sequence[InsulinDose]) -> list[InsulinDose]:
-    """Rows with one Bolus Number become one dose: requested when it was selected, with what was then delivered."""
+    """Rows with one Bolus Number and kind become one dose: requested when it was selected, with what was then delivered
+    within a day. What came at once and what came over time are two doses of one number."""
     joined: list[InsulinDose] = []
-    open_: dict[tuple[str | None, str], InsulinDose] = {}
+    open_: dict[tuple[str | None, str, InsulinKind], InsulinDose] = {}
     for dose in sorted(doses, key=lambda dose: dose.effective.millis):
         bolus = dose.original.system
         if bolus is None:
             joined.append(dose)
             continue
-        key = (dose.device.serial if dose.device else None, bolus)
+        key = (dose.device.serial if dose.device else None, bolus, dose.kind)
         begun = open_.pop(key, None)
-        if begun is not None and dose.delivered is not None and begun.kind is dose.kind:
+        near = begun is not None and dose.effective.millis - begun.effective.millis <= _LONGEST_BOLUS_MILLIS
+        if begun is not None and dose.delivered is not None and near:
             joined.append(_joined(begun, dose))
             continue
         if begun is not None:

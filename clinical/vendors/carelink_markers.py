@@ -23,12 +23,11 @@ from clinical.records import (
 )
 from clinical.vendors.event_tables import CARELINK_FAULTS, CARELINK_MARKERS
 from clinical.vendors.json_fields import Fields
-from clinical.vendors.making import Maker, glucose, quantity
+from clinical.vendors.making import LEAST_MG_DL, Maker, glucose, quantity
 from clinical.vendors.parsing import Flaw
 
 _AUTOMATIC: Final = frozenset({"AUTOCORRECTION", "AUTO_CORRECTION"})
 _AMOUNTS: Final = ("programmedFastAmount", "deliveredFastAmount", "programmedExtendedAmount", "deliveredExtendedAmount")
-_LEAST_MG_DL: Final = 34
 
 
 class PumpMaker:
@@ -136,7 +135,7 @@ class _Marker:
         """In the unit that the app shows; a number that it cannot have, or that two can, is set aside."""
         name = "unitValue" if "unitValue" in self._data else "value"
         number, shown = self._data.needed(name, as_text=True), self._pump.unit
-        unit = units.MG_DL if number >= _LEAST_MG_DL else shown
+        unit = units.MG_DL if number >= LEAST_MG_DL else shown
         if unit is None or (unit == units.MG_DL and number != number.to_integral_value()):
             raise self._data.flaw(name, "unit-missing", "has no unit that is sure")
         return glucose(number, unit, self._data.path(name)).value

@@ -7,13 +7,12 @@ transmitter's clock, 14 with its id. The first rows hold a person's name and set
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
 
 from clinical import units
 from clinical.vendors.parsing import Unreadable
+from clinical.vendors.sheets import Row
 
 TIME, EVENT, PATIENT_INFO, SOURCE_DEVICE, GLUCOSE, TICKS, TRANSMITTER = 1, 2, 4, 6, 7, 12, 13
 READING = "EGV"
@@ -21,16 +20,6 @@ _COLUMNS = range(12, 15)
 _UNIT = re.compile(r"\((mg/dL|mmol/L)\)", re.IGNORECASE)
 # U+FEFF, and its three UTF-8 bytes read as Latin-1 and encoded once more.
 _BOMS = re.compile('^["\ufeff\u00ef\u00bb\u00bf]+')
-
-
-class Row(msgspec.Struct, gc=False):
-    """One row of the file; `line` counts from 1 and is where the row begins."""
-
-    line: int
-    cells: list[str]
-
-    def __repr__(self) -> str:
-        return f"Row(line={self.line})"
 
 
 @dataclass(slots=True)
@@ -42,14 +31,14 @@ class Table:
     rows: Iterator[Row]
     delimiter: str
     ends_with_newline: bool
-    kept: list[list[str]] = field(default_factory=list, repr=False)
+    kept: list[Sequence[str]] = field(default_factory=list, repr=False)
     """Rows that an excerpt must repeat."""
 
     def only(self, row: Row) -> bytes:
         """The smallest export that holds this row: the header, what is kept, and it."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\r\n")
-        writer.writerows((self.header, *self.kept, row.cells))
+        writer.writerows((self.header, *self.kept, row[1]))
         return text.getvalue().encode()
 
 
@@ -62,7 +51,7 @@ def open_table(body: bytes) -> Table:
     header = next(rows, None)
     if header is None:
         raise Unreadable("the file is empty", code="csv-empty")
-    cells = [_BOMS.sub("", header.cells[0]).rstrip('"'), *header.cells[1:]]
+    cells = [_BOMS.sub("", header[1][0]).rstrip('"'), *header[1][1:]]
     return Table(cells, _unit(cells), rows, delimiter, text.endswith(("\n", "\r")))
 
 
@@ -90,19 +79,17 @@ def _unit(header: list[str]) -> str:
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
+    line = 0
     try:
-        for cells in reader:
-            end = reader.line_num
-            if end > line:
+        for line, cells in enumerate(reader, 1):
+            if reader.line_num != line:
                 # No column holds a line break: a stray quote has swallowed rows.
                 said = "a quote opened in this row closes in a later one"
                 raise Unreadable(said, code="csv-quote", path=f"line {line}")
             if any(cells):
-                yield Row(line, cells)
-            line = end + 1
+                yield line, cells
     except csv.Error as error:
-        raise _garbled(error, line) from None
+        raise _garbled(error, line + 1) from None
 
 
 def _garbled(error: csv.Error, line: int) -> Unreadable:
@@ -124,39 +111,42 @@ class CutDetector:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._peer: Row | None = None
         self._last: Row | None = None
-        self._width = 0
+        self._timed: Row | None = None
+        self._peer: Row | None = None
+        self._known = self.width = len(table.header)
+        """`width`: columns of a whole row, as far as is known; `_known`: without the last row."""
 
     def saw(self, row: Row) -> None:
-        last = self._last
-        if last is not None and len(last.cells) > TIME and last.cells[TIME].strip():
-            self._peer = last
-            if len(last.cells) > self._width:
-                self._width = min(len(last.cells), len(self._table.header))
-        self._last = row
+        self._known, self._last = self.width, row
+        self._peer = self._timed
+        if _is_timed(row):
+            count = min(max(len(row[1]), _COLUMNS[0]), len(self._table.header))
+            if self._timed is None or count > self.width:
+                self.width = count
+            self._timed = row
 
-    @property
-    def width(self) -> int:
-        """Columns of a whole row, as far as is known."""
-        return self._width or len(self._table.header)
+    def saw_whole(self, row: Row) -> None:
+        """The same for a row with a time and `width` columns, told faster."""
+        self._known = self.width
+        self._peer, self._last, self._timed = self._timed, row, row
 
     def check(self) -> None:
         """Raises Unreadable `csv-cut` with the last line."""
         last = self._last
         if last is None or (self._peer is None and not _is_timed(last)):
             return
-        cut = len(last.cells) < self.width
+        cut = len(last[1]) < self._known
         if not cut and self._peer is not None and not self._table.ends_with_newline:
-            cut = _is_reading(last) and _is_reading(self._peer) and len(last.cells[-1]) < len(self._peer.cells[-1])
+            cut = _is_reading(last) and _is_reading(self._peer) and len(last[1][-1]) < len(self._peer[1][-1])
         if cut:
             text = "the file ends in the middle of this row: it was cut; get it again"
-            raise Unreadable(text, code="csv-cut", path=f"line {last.line}")
+            raise Unreadable(text, code="csv-cut", path=f"line {last[0]}")
 
 
 def _is_timed(row: Row) -> bool:
-    return len(row.cells) > TIME and bool(row.cells[TIME].strip())
+    return len(row[1]) > TIME and bool(row[1][TIME].strip())
 
 
 def _is_reading(row: Row) -> bool:
-    return len(row.cells) > EVENT and row.cells[EVENT].strip() == READING
+    return len(row[1]) > EVENT and row[1][EVENT].strip() == READING

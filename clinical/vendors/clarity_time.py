@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from clinical.time import Passes, passes
+from clinical.time import Passes, goes_forward, passes, second_by_order
 
 _MOST_DRIFT_SECONDS = 900
 _DAY = timedelta(days=1)
@@ -46,7 +46,7 @@ def resolve(stamps: Sequence[Stamp], zone: ZoneInfo) -> list[Resolved]:
     meant = [ONLY] * len(stamps)
     if twice:
         clocks = _transmitter_starts(stamps, zone, twice)
-        by_order = _second_by_order(stamps, twice)
+        by_order = _second_by_order(stamps, twice, zone)
         for index, found in twice.items():
             by_ticks = _second_by_ticks(stamps[index].ticks, found, clocks.get(index, ()))
             meant[index] = _decided(by_ticks, by_order.get(index))
@@ -108,26 +108,11 @@ def _start(utc: datetime, ticks: int) -> float:
     return utc.replace(tzinfo=UTC).timestamp() - ticks
 
 
-def _second_by_order(stamps: Sequence[Stamp], twice: dict[int, Passes]) -> dict[int, bool]:
-    """Rows in the order they happened jump back once when the clock does: before it is the first pass.
-
-    Only rows of an hour with exactly one such jump are told apart.
-    """
-    told: dict[int, bool] = {}
-    for run in _runs(list(twice), stamps):
-        jump_back = twice[run[0]].apart / 2
-        jumps = [i for i in range(1, len(run)) if stamps[run[i]].wall <= stamps[run[i - 1]].wall - jump_back]
-        if len(jumps) == 1:
-            told |= {index: place >= jumps[0] for place, index in enumerate(run)}
-    return told
-
-
-def _runs(doubtful: Sequence[int], stamps: Sequence[Stamp]) -> list[list[int]]:
-    """Rows that belong to one changing of the clocks: less than a day apart."""
-    runs: list[list[int]] = []
-    for index in doubtful:
-        if runs and abs(stamps[index].wall - stamps[runs[-1][-1]].wall) < _DAY:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return runs
+def _second_by_order(stamps: Sequence[Stamp], twice: dict[int, Passes], zone: ZoneInfo) -> dict[int, bool]:
+    """Of a file that goes forward, but for the clocks' one jump back."""
+    certain = [stamp.wall for index, stamp in enumerate(stamps) if index not in twice]
+    if stamps[0].wall >= stamps[-1].wall or not goes_forward(certain):
+        return {}
+    doubtful = list(twice)
+    told = second_by_order([stamps[index].wall for index in doubtful], zone)
+    return {doubtful[place]: second for place, second in told.items()}

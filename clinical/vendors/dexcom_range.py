@@ -3,11 +3,13 @@
 Limits are applied in the unit that the value came in, before any conversion.
 """
 
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
 from clinical import units
 from clinical.records import Detection, Quantity
+from clinical.vendors.making import CONTRADICTED, LEAST_MG_DL
 from clinical.vendors.parsing import Flaw
 
 # In steps of the unit (1 mg/dL, 0.1 mmol/L).
@@ -45,6 +47,8 @@ def measured(number: str | None, unit: str, status: str | None) -> Measured:
     low, high = _POSSIBLE[unit]
     if not low <= steps <= high:
         raise Flaw("value", "value-impossible", "lies outside what is possible (20 to 600 mg/dL, 1.1 to 33.3 mmol/L)")
+    if unit == units.MG_DL and "." in number and (steps < LEAST_MG_DL or Decimal(number) != steps):
+        raise Flaw("value", "unit-contradicted", CONTRADICTED)
     return _placed(steps, unit, _WORDS.get((status or "").lower()))
 
 

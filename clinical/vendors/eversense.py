@@ -18,7 +18,7 @@ from clinical.time import Written
 from clinical.trends import EVERSENSE
 from clinical.vendors.iso_time import read_time
 from clinical.vendors.json_fields import Fields, items_of, not_this, read_document, read_each
-from clinical.vendors.making import Maker, Measured, Whose, glucose, glucose_unit
+from clinical.vendors.making import LEAST_MG_DL, Maker, Measured, Whose, glucose, glucose_unit
 from clinical.vendors.parsing import Flaw, Parsed, Unreadable
 from clinical.vendors.sheets import Row, csv_rows, delimiter_of, write_xlsx, xlsx_rows
 from clinical.vendors.tables import (
@@ -42,7 +42,6 @@ _DATE, _TIME, _VALUE, _UNIT, _SENSOR = ("eventdatestr", "eventtimestr", "value",
 _CLOCK: Final = re.compile(r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?\s*([AaPp])?\.?\s?(?:[Mm]\.?)?", re.ASCII)
 _DAY: Final = re.compile(r"(\d{1,2})[-. /]+([^\W\d_]{3,12})\.?[-. /]+(\d{4})")
 _SENSOR_GLUCOSE: Final = 1
-_LEAST_MG_DL: Final = 34
 # Months by how their names begin in English, German, French, Italian, Spanish, Dutch, Swedish, Polish; what two months
 # share in some language (French `mar` and `mai` are told apart by three letters) is written longer.
 _MONTHS: Final = (
@@ -102,7 +101,7 @@ class _Export:
             except Flaw as flaw:
                 gathered.problem(row[0], flaw, self._only(row))
         walls = [written.wall for _, _, written in timed]
-        clock = WallClock(self._zone, walls, if_twice=self._if_twice, newest_first=walls[:1] > walls[-1:])
+        clock = WallClock(self._zone, walls, if_twice=self._if_twice)
         seen: dict[str, int] = {}
         for place, (row, cells, written) in enumerate(timed):
             try:
@@ -227,7 +226,7 @@ def _unit(item: Fields, name: str, value: Decimal, field_name: str) -> str:
     written = item.word(name)
     if written:
         return glucose_unit(written, name)
-    if value >= _LEAST_MG_DL:
+    if value >= LEAST_MG_DL:
         return units.MG_DL
     raise Flaw(field_name, "unit-missing", "may be of either unit, and none is named")
 

@@ -110,7 +110,7 @@ class _Reader:
             except Flaw as flaw:
                 gathered.problem(row[0], flaw, table.only(row[1], self._order), table.file)
         walls = [written.wall for _, written in timed]
-        clock = WallClock(zone, walls, if_twice=if_twice, newest_first=walls[:1] > walls[-1:])
+        clock = WallClock(zone, walls, if_twice=if_twice)
         seen: dict[str, int] = {}
         for place, (row, written) in enumerate(timed):
             try:

@@ -8,6 +8,7 @@ from clinical.vendors.parsing import Unreadable
 
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _FIELD = re.compile(r"missing required field `(\w+)`(?! - at)|at `\$\.?([^`]*)`$")
+_ENDLESS = re.compile(rb"(?<!\d)\d{4300}|\d[eE][+-]?\d{4,}")
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -18,19 +19,27 @@ def without_bom(body: bytes) -> bytes:
 def unreadable_json(body: bytes, error: Exception) -> Unreadable:
     """The Unreadable for a body that a msgspec decoder refused with `error` (DecodeError and its like).
 
-    Codes: `json-empty`, `json-cut` (ends in the middle), `json-invalid`.
+    Codes: `json-empty`, `json-cut` (ends in the middle), `json-number` (one with too many digits), `json-invalid`.
     """
     if not body.strip():
         return Unreadable("the body is empty", code="json-empty")
     if isinstance(error, RecursionError):
         return Unreadable("the JSON is nested too deeply", code="json-invalid")
+    if isinstance(error, msgspec.ValidationError | ArithmeticError):
+        at = _ENDLESS.search(body)
+        text = "a number in it has thousands of digits, or an absurd exponent"
+        return Unreadable(text, code="json-number", path=_place(body, at.start() if at else 0))
     position, cut = _broken_at(body, error)
-    line = body.count(b"\n", 0, position) + 1
-    column = position - body.rfind(b"\n", 0, position)
-    path = f"line {line} column {column}"
+    path = _place(body, position)
     if cut:
         return Unreadable("the JSON ends in the middle; ask the sender for it again", code="json-cut", path=path)
     return Unreadable("this is not JSON", code="json-invalid", path=path)
+
+
+def _place(body: bytes, position: int) -> str:
+    line = body.count(b"\n", 0, position) + 1
+    column = position - body.rfind(b"\n", 0, position)
+    return f"line {line} column {column}"
 
 
 def _broken_at(body: bytes, error: Exception) -> tuple[int, bool]:

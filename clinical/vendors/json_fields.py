@@ -95,6 +95,9 @@ class Fields:
         """True where it says true; missing, null and anything else is false."""
         return self._values.get(name) is True
 
+    def is_text(self, name: str) -> bool:
+        return isinstance(self._values.get(name), str)
+
     def is_object(self, name: str) -> bool:
         """Some fields are an object in one version of a format and a plain value in another."""
         return isinstance(self._values.get(name), dict)

@@ -38,7 +38,10 @@ _COLUMNS: Final = {
     "correction": ("correction insulin", 17),
     "user_change": ("user change insulin", 18),
 }
+_DATE_LENGTH: Final = len("20-10-2021")
 _LEAST_COLUMNS, _PREAMBLE_LINES = 15, 4
+_BEHIND: Final = range(19, 64)
+"""Columns that later exports add, such as ketone of a sensor."""
 _UNIT: Final = re.compile(r"mg/dl|mmol/l", re.IGNORECASE)
 _LEAST_MG_DL, _MOST_MMOL_L = 40, 28
 
@@ -103,8 +106,9 @@ def _places(header: Sequence[str], columns: Columns) -> dict[str, int]:
         named = {key: columns.starting(name) for key, (name, _) in _COLUMNS.items()}
         return {key: found[0] if found else -1 for key, found in named.items()}
     glucose = [place for place, name in enumerate(header) if _UNIT.search(name)]
-    if glucose and _COLUMNS["historic"][1] not in glucose:
-        text = "the header is no English one, and its fifth column is not glucose: columns have moved"
+    measured = {_COLUMNS[name][1] for name in ("historic", "scan", "strip", "ketone")}
+    if glucose and (_COLUMNS["historic"][1] not in glucose or not {*glucose} <= measured | {*_BEHIND}):
+        text = "the header is no English one, and units of glucose or ketone stand where they should not: columns moved"
         raise Unreadable(text, code="csv-columns-moved", path="line 2")
     return {key: place if place < len(header) else -1 for key, (_, place) in _COLUMNS.items()}
 
@@ -144,5 +148,13 @@ def _sensor_values(rows: Sequence[Row], places: Iterable[int]) -> Iterator[Decim
 
 def _days(rows: Sequence[Row], place: int) -> dict[str, int]:
     """Each date that occurs, with the first line it stands in."""
-    seen = {cells[place].strip().partition(" ")[0]: line for line, cells in reversed(rows) if place < len(cells)}
-    return dict(sorted(seen.items(), key=lambda item: item[1]))
+    seen: dict[str, int] = {}
+    for line, cells in rows:
+        if place < len(cells):
+            begins = cells[place][:_DATE_LENGTH]
+            if begins not in seen:
+                seen[begins] = line
+    if all(DATE.fullmatch(day) for day in seen):  # as LibreView writes them
+        return seen
+    other = {cells[place].strip().partition(" ")[0]: line for line, cells in reversed(rows) if place < len(cells)}
+    return dict(sorted(other.items(), key=lambda item: item[1]))

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 from clinical.records import Instant
 from clinical.time import Written
 from clinical.vendors.date_order import read_date
+from clinical.vendors.libreview_table import Export
+from clinical.vendors.making import FIRST_MILLIS
 from clinical.vendors.parsing import Flaw
 from clinical.vendors.wall_clock import WallClock
 
@@ -19,14 +21,17 @@ FIELD: Final = "Device Timestamp"
 _TIME: Final = re.compile(r"(\d{1,2})[:.](\d{2})(?::(\d{2}))?(?:\s?([AaPp])\.?\s?[Mm]\.?)?", re.ASCII)
 _PLAIN_LENGTH: Final = len("20-10-2021 22:34")
 _DAY: Final = timedelta(days=1)
-_MINUTES: Final = {f"{minute:02}": minute * 60_000 for minute in range(60)}
+MINUTES: Final = {f"{minute:02}": minute * 60_000 for minute in range(60)}
 
 
-class _Hour(NamedTuple):
+class Hour(NamedTuple):
+    """One hour of a clock. `local`: its text up to the minutes; `plain`: nothing need be said of how it was found."""
+
     millis: int
     local: str
     offset: int
     zone: str
+    plain: bool
 
 
 class DeviceClock:
@@ -38,40 +43,47 @@ class DeviceClock:
         walls = [written.wall for stamp in stamps if (written := self.written_or_none(stamp))]
         self._clock = WallClock(zone, walls, summer_time=summer_time)
         self.summer_time = self._clock.summer_time
-        self._how = "zone" if self.summer_time else "standard"
-        self._hours: dict[str, _Hour | None] = {}
+        self.how = "zone" if self.summer_time else "standard"
+        self._hours: dict[str, Hour | None] = {}
 
     def instant(self, stamp: str) -> Instant | None:
         """When it was; None in an hour in which the zone's clocks change, and for rare forms. Raises Flaw."""
-        key = stamp[:13] if len(stamp) == _PLAIN_LENGTH else stamp[:13] + stamp[16:]
-        minute = stamp[14:16]
-        try:
-            hour = self._hours[key]
-        except KeyError:
-            hour = self._hours[key] = self._open(stamp)
+        hour, minute = self.hour(stamp), stamp[14:16]
         if hour is None:
+            self.written(stamp)
             return None
-        try:
-            begin, local, offset, zone = hour
-            millis = begin + _MINUTES[minute]
-        except KeyError:
-            raise self._unreadable() from None
+        if minute not in MINUTES:
+            raise self._unreadable()
         return Instant(
-            millis=millis,
-            how=self._how,
-            local=f"{local}{minute}:00",
-            offset_minutes=offset,
-            zone=zone,
+            millis=hour.millis + MINUTES[minute],
+            how=self.how,
+            local=f"{hour.local}{minute}:00",
+            offset_minutes=hour.offset,
+            zone=hour.zone,
             precision="minute",
         )
 
-    def _open(self, stamp: str) -> _Hour | None:
-        written = self.written(stamp)
-        begin = written.wall.replace(minute=0)
-        plain = self._clock.plain(Written(begin, None, "minute"))
-        if plain is None or plain.offset_minutes is None or stamp[13:14] != ":" or written.precision != "minute":
+    def hour(self, stamp: str) -> Hour | None:
+        """The hour of a time; None in which the zone's clocks change, for rare forms, and for what is no time."""
+        key = stamp[:13] if len(stamp) == _PLAIN_LENGTH else stamp[:13] + stamp[16:]
+        try:
+            return self._hours[key]
+        except KeyError:
+            return self._open(stamp, key)
+
+    def _open(self, stamp: str, key: str) -> Hour | None:
+        written = self.written_or_none(stamp)
+        if written is None:
             return None
-        return _Hour(plain.millis, begin.isoformat(timespec="hours") + ":", plain.offset_minutes, self._zone.key)
+        begin = written.wall.replace(minute=0)
+        found = self._clock.plain(Written(begin, None, "minute"))
+        if found is None or found.offset_minutes is None or stamp[13:14] != ":" or written.precision != "minute":
+            self._hours[key] = None
+            return None
+        plain = self.summer_time and found.millis >= FIRST_MILLIS
+        local = begin.isoformat(timespec="hours") + ":"
+        hour = self._hours[key] = Hour(found.millis, local, found.offset_minutes, self._zone.key, plain)
+        return hour
 
     def written(self, stamp: str) -> Written:
         """Raises Flaw."""
@@ -93,7 +105,18 @@ class DeviceClock:
         return Flaw(FIELD, "time-unreadable", f"is not a date ({self._order}) and time")
 
 
-def changing_days(days: Iterable[str], order: str, zone: ZoneInfo) -> set[str]:
+def stamps_of_changing_days(export: Export, zone: ZoneInfo) -> dict[tuple[str, str], list[str]]:
+    """The times of days on which the zone's clocks change, by serial number and kind of record, as they stand there."""
+    found = dict[tuple[str, str], list[str]]()
+    days = _changing_days(export.days, export.order, zone)
+    time, of, kind = (export.places[name] for name in ("time", "serial", "type"))
+    for _, cells in export.rows if days else ():
+        if len(cells) > max(time, of, kind) and cells[time].lstrip().partition(" ")[0] in days:
+            found.setdefault((cells[of].strip(), cells[kind].strip()), []).append(cells[time].strip())
+    return found
+
+
+def _changing_days(days: Iterable[str], order: str, zone: ZoneInfo) -> set[str]:
     """Of these dates, as written, those on which the zone's clocks change."""
     found = set()
     for day in days:

@@ -17,9 +17,14 @@ from clinical.vendors.parsing import Flaw
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 FIRST_MILLIS, _LAST_MILLIS = 946_684_800_000, 4_102_444_800_000  # 2000, 2100
+LONG_AGO = "dated before 2000: the clock was not set, or the export is made up"
 _AHEAD_MILLIS = 86_400_000
 _POSSIBLE = {units.MG_DL: (20, 600), units.MMOL_L: (11, 333)}
 _WIDEST_OFFSET_MINUTES = 14 * 60
+LEAST_MG_DL = 34
+"""What is under it is as likely a mmol/L: 22.5 is very high there, and below every sensor's range in mg/dL."""
+_DEVICES_DECIMALS = range(-2, 0)
+CONTRADICTED = "has decimals, which mg/dL has not: another unit than the one that is named"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +163,15 @@ def glucose(
 ) -> Measured:
     """A reading in a UCUM unit. `low` and `high` are the measuring range in steps of that unit (1 mg/dL, 0.1 mmol/L):
     beyond them the value is the limit, marked below or above; where a device cuts off (`clamped`), the limits
-    themselves are so marked. Raises Flaw for what is impossible: under 20 or over 600 mg/dL."""
+    themselves are so marked. Raises Flaw for what is impossible (under 20 or over 600 mg/dL), and for a mg/dL written
+    as devices write mmol/L: more decimals than two are an arithmetic's."""
     steps, exact = units.to_steps(number, unit)
     least, most = _POSSIBLE[unit]
     if not least <= steps <= most:
         text = "lies outside what is possible (20 to 600 mg/dL, 1.1 to 33.3 mmol/L)"
         raise Flaw(field_name, "value-impossible", text)
+    if unit == units.MG_DL and steps < LEAST_MG_DL and number.as_tuple().exponent in _DEVICES_DECIMALS:
+        raise Flaw(field_name, "unit-contradicted", CONTRADICTED)
     if low is not None and (steps < low or (clamped and steps == low)):
         return _beyond(low, unit, Detection.BELOW)
     if high is not None and (steps > high or (clamped and steps == high)):

@@ -150,9 +150,8 @@ def _time_of(item: Fields, whose: Whose, names: Sequence[str]) -> Instant:
     for name in names:
         if name not in item:
             continue
-        number = item.original(name) or ""
-        if number.isdecimal():
-            millis = int(item.needed(name, as_text=True))
+        if not item.is_text(name) or (item.original(name) or "").isdecimal():
+            millis = int(item.needed(name, as_text=True))  # of a float too: Loop writes a part of a millisecond
             return whose.at_millis(millis if millis >= _SECONDS_LIMIT else millis * 1000, item.path(name), minutes)
         instant = whose.time(item.needed_text(name, 64), item.path(name))
         if minutes is None or instant.offset_minutes:

@@ -41,10 +41,13 @@ def csv_rows(text: str, delimiter: str | None = None) -> Iterator[Row]:
     line = 1
     try:
         for cells in reader:
-            if any(map(str.strip, cells)):
+            if (cells and cells[0].strip()) or any(map(str.strip, cells)):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            text = f"a field is longer than {csv.field_size_limit():,} letters: perhaps a quote that is never closed"
+            raise Unreadable(text, code="csv-quote", path=f"line {line}") from None
         cut = "unexpected end" in str(error)
         said = "the file ends inside a quoted field: it was cut, or a quote is stray" if cut else "this is no CSV row"
         raise Unreadable(said, code="csv-cut" if cut else "csv-invalid", path=f"line {line}") from None

@@ -30,7 +30,7 @@ from clinical.records import (
     Quantity,
     Road,
 )
-from clinical.time import wall_of_epoch
+from clinical.time import instant_in_zone, passes, wall_of_epoch
 from clinical.trends import trend_of_rate
 from clinical.vendors import tandem_layout as layout
 from clinical.vendors.event_tables import (
@@ -57,6 +57,8 @@ _SENSORS: Final[Mapping[int, Device]] = {
 }
 _PRECISE, _HIGH, _LOW, _HIDDEN = 0, 1, 2, 6
 _NO_RATE: Final = 127
+_JITTER_MILLIS, _MOST_LAG_MILLIS = 60_000, 600_000
+_NEVER: Final = 10**15
 _BOLUS, _EXTENDED, _REQUEST, _REQUEST_MORE = 20, 21, 64, 65
 _BASAL_CHANGE, _BASAL_DELIVERY = 3, 279
 _ALGORITHM: Final = frozenset({3, 4})
@@ -112,10 +114,9 @@ class _Answer:
         self._serial = serial
         self._maker = Maker(whose, Road.CLOUD, SYSTEM, RULE)
         self._pump = Device(vendor="Tandem", serial=serial)
-        self._clock = _clock(self._events, _event_millis, zone, if_twice)
-        self._measured = [event for event in self._events if event.number in _SENSORS]
-        self._egv_clock = _clock(self._measured, lambda event: layout.glucose_of(event).millis, zone, if_twice)
-        self._places = {id(event): place for place, event in enumerate(self._measured)}
+        self._zone = zone
+        walls = [wall_of_epoch(_event_millis(event)).wall for event in self._events]
+        self._clock = WallClock(zone, walls, if_twice=if_twice)
         self._requests = {event.short(12): event for event in self._events if event.number == _REQUEST}
         self._more = {event.short(12): event for event in self._events if event.number == _REQUEST_MORE}
         self._delivers = any(event.number == _BASAL_DELIVERY for event in self._events)
@@ -149,7 +150,7 @@ class _Answer:
 
     def _made(self, place: int, event: Event) -> Iterable[AnyRecord]:
         if event.number in _SENSORS:
-            return self._sensor(event)
+            return self._sensor(place, event)
         written = wall_of_epoch(_event_millis(event))
         effective, remark = self._clock.instant(place, written, "timestamp")
         return self._makers[event.number](event, self._maker.whose.check(effective, "timestamp"), remark)
@@ -162,11 +163,24 @@ class _Answer:
         identity = f"{self._serial}|{name}" if self._serial else self._maker.whose.digest(name)
         return self._maker.entry(identity, effective, original, device=device or self._pump, remarks=remarks)
 
-    def _sensor(self, event: Event) -> Iterable[AnyRecord]:
+    def _measured_at(self, place: int, event: Event, found: layout.Glucose) -> tuple[Instant, str | None]:
+        """A value is stored when it is measured, or later where it was filled in: of an hour that comes twice that is
+        the pass which fits. Raises Flaw."""
+        written, late = wall_of_epoch(found.millis), found.kind & layout.BACKFILLED
+        if not passes(written.wall, self._zone).twice:
+            return self._clock.instant(-1, written, "EGV TimeStamp")
+        stored, _ = self._clock.instant(place, wall_of_epoch(_event_millis(event)), "timestamp")
+        either = [instant_in_zone(written, self._zone, second=second) for second in (False, True)]
+        latest = _NEVER if late else _MOST_LAG_MILLIS
+        fits = [one for one in either if -_JITTER_MILLIS <= stored.millis - one.millis <= latest]
+        if len(fits) == 1:
+            return fits[0], "time that occurs twice decided by when the pump stored it"
+        return self._clock.instant(-1, written, "EGV TimeStamp")
+
+    def _sensor(self, place: int, event: Event) -> Iterable[AnyRecord]:
         """At the time of the measurement: a value that was filled in later was stored later."""
         found = layout.glucose_of(event)
-        written = wall_of_epoch(found.millis)
-        effective, remark = self._egv_clock.instant(self._places[id(event)], written, "EGV TimeStamp")
+        effective, remark = self._measured_at(place, event, found)
         self._maker.whose.check(effective, "EGV TimeStamp")
         code = str(found.state)
         if found.status == _HIDDEN:
@@ -265,10 +279,6 @@ class _Answer:
 
 def _event_millis(event: Event) -> int:
     return layout.EPOCH_MILLIS + event.seconds * 1000
-
-
-def _clock(events: Sequence[Event], millis: Callable[[Event], int], zone: ZoneInfo, if_twice: str | None) -> WallClock:
-    return WallClock(zone, [wall_of_epoch(millis(event)).wall for event in events], if_twice=if_twice)
 
 
 def _value(status: int, value: int) -> Measured:

@@ -124,7 +124,7 @@ class _Reader:
             except Flaw as flaw:
                 gathered.problem(row[0], flaw, self._only(row))
         walls = [written.wall for _, _, written in timed]
-        clock = WallClock(self._zone, walls, if_twice=self._if_twice, newest_first=walls[:1] > walls[-1:])
+        clock = WallClock(self._zone, walls, if_twice=self._if_twice)
         for place, (row, cells, written) in enumerate(timed):
             try:
                 effective, remark = clock.instant(place, written, "EventDateTime")

@@ -288,6 +288,12 @@ def _with_local(known: Instant, local: str) -> Instant:
     )
 
 
+def _on_that_side(value: Quantity, said: Detection, threshold: int) -> bool:
+    """Is the number at the threshold or beyond it? Within 2 mg/dL it is the same, as converted and rounded."""
+    mg_dl = units.convert(value.steps, value.unit, units.MG_DL)
+    return mg_dl <= threshold + 2 if said is Detection.BELOW else mg_dl >= threshold - 2
+
+
 def _insulin(number: Decimal, name: str) -> Quantity:
     return quantity(number, units.INSULIN, name, _MOST_UNITS)
 
@@ -303,6 +309,8 @@ def _out_of_range(item: Fields, measured: Measured) -> Measured:
         if said is None:
             continue
         usable = threshold is not None and 20 <= threshold <= 600
+        if usable and threshold and not _on_that_side(measured.value, said, int(threshold)):
+            raise item.flaw("annotations", "value-contradicted", "say that the value is beyond a limit; it is not")
         value = Quantity(steps=int(threshold), unit=units.MG_DL) if usable and threshold else measured.value
         remark = f"{said.value} the measuring range: limit kept"
         return Measured(value, said, f"{measured.remark}; {remark}" if measured.remark else remark)

@@ -6,12 +6,14 @@ happened; a device that is not put forward in spring (it showed times that do no
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from clinical.records import Instant
 from clinical.time import (
     Written,
+    goes_forward,
     ignores_summer_time,
     instant_in_zone,
     instant_without_summer_time,
@@ -20,6 +22,7 @@ from clinical.time import (
 )
 from clinical.time import second_by_order as by_order
 from clinical.vendors.iso_time import PAST_THE_HOUR, plain_hour
+from clinical.vendors.making import FIRST_MILLIS
 from clinical.vendors.parsing import Flaw
 
 EARLIER, LATER = "earlier", "later"
@@ -27,15 +30,18 @@ TWICE: Final = "occurs twice on that day (clocks went back), nothing tells which
 STANDARD: Final = "clock is not put forward in summer: it showed a time that does not occur"
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 _FIRST_DAY: Final = _EPOCH.toordinal()
+_HOUR_MILLIS: Final = 3_600_000
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_HOUR_LENGTH, _STAMP_LENGTH = len("2025-01-30T23:"), len("2025-01-30T23:49:55")
+HOUR_LENGTH: Final = len("2025-01-30T23:")
 
 
 class WallClock:
     """The times of one clock in one file. `walls` in the order in which they stand there.
 
-    `in_order`: that is the order in which they happened; `newest_first`: the reverse. `if_twice` (`earlier`, `later`)
-    decides where nothing tells. `summer_time`: None finds out whether the clock is put forward.
+    They stand there in the order in which they happened, or in its reverse; where the times beside an hour that comes
+    twice do neither, order tells nothing. `beside`: times of the same clock on such days, if `walls` are not all of
+    them. `if_twice` (`earlier`, `later`) decides where nothing tells. `summer_time`: None finds out whether the clock
+    is put forward.
     """
 
     def __init__(
@@ -44,9 +50,8 @@ class WallClock:
         walls: Sequence[datetime],
         *,
         if_twice: str | None = None,
-        in_order: bool = True,
-        newest_first: bool = False,
         summer_time: bool | None = True,
+        beside: Sequence[datetime] | None = None,
     ) -> None:
         self._zone, self._if_twice = zone, if_twice
         self._offsets: dict[int, int | None] = {}
@@ -60,10 +65,21 @@ class WallClock:
             self.summer_time = False
             self._offsets.clear()  # these were the zone's
             self._days.clear()
-        if doubtful and in_order and summer_time:
-            happened = doubtful[::-1] if newest_first else doubtful
+        if doubtful and summer_time and (happened := self._as_they_happened(doubtful, walls, beside)):
             told = by_order([walls[place] for place in happened], zone)
             self._second = {happened[place]: second for place, second in told.items()}
+
+    def _as_they_happened(
+        self, doubtful: Sequence[int], walls: Sequence[datetime], beside: Sequence[datetime] | None
+    ) -> Sequence[int]:
+        """The doubtful ones in the order of their time; none where the certain ones around them have no order."""
+        days = {walls[place].toordinal() + apart for place in doubtful for apart in (-1, 0, 1)}
+        near = [wall for wall in beside or walls if wall.toordinal() in days]
+        certain = [wall for wall in near if self._offset(wall) is not None]
+        told = certain if len({*certain}) > 1 else near
+        if told[0] < told[-1]:
+            return doubtful if goes_forward(certain) else ()
+        return doubtful[::-1] if told[0] > told[-1] and goes_forward(certain[::-1]) else ()
 
     def instant(self, place: int, written: Written, field_name: str) -> tuple[Instant, str | None]:
         """When it was, and what was done to find it. Raises Flaw `time-twice`."""
@@ -133,34 +149,38 @@ class WallClock:
 
 
 class HourClock:
-    """Wall clocks of a zone as texts, `2025-01-30T23:49:55`, each hour worked out once."""
+    """Wall clocks of a zone as texts, `2025-01-30T23:49:55`, each hour worked out once. `latest`: from the hour on that
+    ends after it (in milliseconds), and before 2000, nothing is plain."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, latest: float = inf) -> None:
+        self._latest = latest - _HOUR_MILLIS
         self._zone = zone.key
         self._clock = WallClock(zone, ())
         self._hours: dict[str, tuple[int, str, int] | None] = {}
 
     def instant(self, stamp: str) -> Instant | None:
         """When it was; None for any other form, and in an hour in which the zone's clocks change."""
-        if len(stamp) != _STAMP_LENGTH:
-            return None
-        begins, within = stamp[:_HOUR_LENGTH], stamp[_HOUR_LENGTH:]
-        try:
-            hour = self._hours[begins]
-        except KeyError:
-            hour = self._hours[begins] = self._hour(begins)
-        past = PAST_THE_HOUR.get(within)
+        hour, past = self.hour(stamp[:HOUR_LENGTH]), PAST_THE_HOUR.get(stamp[HOUR_LENGTH:])
         if hour is None or past is None:
             return None
         millis, local, offset = hour
+        within = stamp[HOUR_LENGTH:]
         return Instant(millis=millis + past, how="zone", local=local + within, offset_minutes=offset, zone=self._zone)
 
-    def _hour(self, begins: str) -> tuple[int, str, int] | None:
+    def hour(self, begins: str) -> tuple[int, str, int] | None:
+        """Of `2025-01-30T23:`, when it began in milliseconds since 1970, its text, and minutes east of UTC."""
+        try:
+            return self._hours[begins]
+        except KeyError:
+            found = self._hours[begins] = self._look_up(begins)
+            return found
+
+    def _look_up(self, begins: str) -> tuple[int, str, int] | None:
         try:
             millis, local = plain_hour(begins)
         except ValueError:
             return None
         instant = self._clock.plain(wall_of_epoch(millis))
-        if instant is None or instant.offset_minutes is None:
+        if instant is None or instant.offset_minutes is None or not FIRST_MILLIS <= instant.millis <= self._latest:
             return None
         return instant.millis, local, instant.offset_minutes

@@ -79,6 +79,7 @@ class Account:
         self._cursors = context.cursors
         self._cursor_name = feed.cursor
         self._withdrawals = Withdrawals(context.cursors)
+        self._behind = False
         self._seen: str | None = None
         self._rubbish_stored = False
 
@@ -91,11 +92,11 @@ class Account:
         await self._withdrawals.check(self.name)
         cursor = await self._cursor()
         now = self._clock.now()
-        window = windows.next_window(cursor, now, self._reach)
+        window = windows.next_window(cursor, now, self._reach, behind=self._behind)
         if window is None:
             return None
         body = await self._ask(window)
-        self.caught_up = window.last
+        self.caught_up, self._behind = window.last, windows.is_past(window, self._reach)
         return await self._judge(body, window, cursor, now)
 
     async def released(self) -> bool:
@@ -113,8 +114,10 @@ class Account:
             await self._cursors.put(self._cursor_name, windows.to_text(fetched.cursor))
 
     def arrival_details(self, fetched: Fetched) -> dict[str, str]:
-        """Meta of the message: whose it is, and what was asked when (UTC)."""
+        """Meta of the message: whose it is, what was asked when (UTC), and whether it may wait for what is live."""
+        lane = {sdk.LANE: sdk.Lane.BATCH} if fetched.window.history else {}
         return {
+            **lane,
             "patient_system": self.patient.system,
             "patient_value": self.patient.value,
             "fetched_at": fetched.fetched_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),

@@ -1,14 +1,15 @@
 """How people's accounts are connected to a source that asks a cloud, and taken off: `engine.contracts.consent`."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import aiohttp
 
 from connectors.cloud.calls import Caller
 from connectors.cloud.consents import Withdrawals
-from connectors.cloud.oauth import Flow
-from connectors.cloud.tokens import keep_consent
+from connectors.cloud.oauth import Flow, Revoke
+from connectors.cloud.tokens import keep_consent, kept_token
 from connectors.cloud.vault import Vault
 from engine import sdk
 
@@ -54,21 +55,43 @@ class Connecting:
         if flow is not None:
             if consent is None or not code:
                 raise sdk.Refused("a code is needed: the person has not agreed yet", code="code-missing")
-            vault = Vault(flow.client_secret)
-            timeout = aiohttp.ClientTimeout(total=None)
-            async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
-                caller = Caller(flow.limits, self._engine.clock, session, flow.service, flow.advice)
+            async with self._calls(flow) as caller:
                 refresh_token = await flow.trade(caller, consent, code)
+            vault = Vault(flow.client_secret)
             await keep_consent(self._engine.cursors, account, vault, refresh_token)
         await self._withdrawals.clear(account)
 
     async def withdraw(self, account: str) -> None:
-        """See `ConnectsAccounts`."""
+        """See `ConnectsAccounts`. The vendor is told where it can be; raises Unavailable if that did not work, when all
+        else is done."""
         self._check(account)
         await self._withdrawals.note(account, self._engine.clock.now().isoformat())
         flow = self.flow()
-        if flow is not None:
-            await keep_consent(self._engine.cursors, account, Vault(flow.client_secret), None)
+        if flow is None:
+            return
+        vault = Vault(flow.client_secret)
+        tells = flow.revoke if flow.client_secret.known() and flow.client_id.known() else None
+        token = await kept_token(self._engine.cursors, account, vault) if tells else None
+        await keep_consent(self._engine.cursors, account, vault, None)
+        if tells and token is not None:
+            await self._revoke(flow, tells, token)
+
+    async def _revoke(self, flow: Flow, revoke: Revoke, token: str) -> None:
+        try:
+            async with self._calls(flow) as caller:
+                await revoke(caller, token)
+        except sdk.EngineError as error:
+            text = (
+                f"the account is taken off here, but {flow.service} could not be told ({error.code}): "
+                "let the person remove the app in their account there"
+            )
+            raise sdk.Unavailable(text, code="revoke-failed") from None
+
+    @asynccontextmanager
+    async def _calls(self, flow: Flow) -> AsyncIterator[Caller]:
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            yield Caller(flow.limits, self._engine.clock, session, flow.service, flow.advice)
 
     def _check(self, account: str) -> None:
         if account not in self._names:

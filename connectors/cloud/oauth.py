@@ -12,13 +12,15 @@ from connectors.cloud.tokens import Tokens
 from engine import sdk
 
 Grant = Callable[[Caller, Mapping[str, str]], Awaitable[Tokens]]
+Revoke = Callable[[Caller, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """How one vendor asks people. `grant` posts a form to its token endpoint and says there who the client is;
-    `extras` go into the address that the person opens; `pkce`: the vendor checks a verifier. `limits`, `service` and
-    `advice` as for a `Caller`."""
+    `extras` go into the address that the person opens; `pkce`: the vendor checks a verifier. `revoke` tells the vendor
+    that a refresh token is not to be used any more (RFC 7009); None where it documents no way. `limits`, `service`
+    and `advice` as for a `Caller`."""
 
     service: str
     advice: str
@@ -30,6 +32,7 @@ class Flow:
     grant: Grant = field(repr=False)
     extras: Mapping[str, str] = field(default_factory=dict)
     pkce: bool = False
+    revoke: Revoke | None = field(default=None, repr=False)
 
     def begin(self, redirect_uri: str) -> sdk.Consent:
         """Raises NeedsOperator if the client has no value."""

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from connectors.cloud.windows import Reach
 from engine import sdk
 
+HISTORY = "An answer about a time before that is a backfill: it travels in the batch lane, behind what is live"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -39,6 +40,7 @@ class CloudSettings(sdk.Settings):
     window: sdk.Duration = Field(86_400.0, description="Asked for at once")
     start: sdk.Duration = Field(7 * 86_400.0, description="How far back to begin with a new account")
     overlap: sdk.Duration = Field(10_800.0, description="How much before the newest is asked for again: late data")
+    history: sdk.Duration = Field(86_400.0, ge=0, description=HISTORY)
     rate_limit: sdk.Rate = Field(1.0, description="Calls of this channel at most")
     timeout: sdk.Duration = Field(30.0, description="For one whole call")
     largest: sdk.Size = Field(64 * 1000**2, description="The biggest answer that is taken")
@@ -48,6 +50,7 @@ class CloudSettings(sdk.Settings):
             window=timedelta(seconds=self.window),
             start=timedelta(seconds=self.start),
             overlap=timedelta(seconds=self.overlap),
+            history=timedelta(seconds=self.history),
         )
 
     @model_validator(mode="after")

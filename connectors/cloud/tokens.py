@@ -63,6 +63,12 @@ async def keep_consent(cursors: sdk.Cursors, name: str, vault: Vault, refresh_to
     await cursors.put(_cursor_of(name), _written(_Kept(locked=locked, consent=sdk.new_id())))
 
 
+async def kept_token(cursors: sdk.Cursors, name: str, vault: Vault) -> str | None:
+    """The newest refresh token of the account's chain, as far as it is kept."""
+    kept = _read(await cursors.get(_cursor_of(name)))
+    return vault.open(kept.locked) if kept.locked else kept.token
+
+
 def _cursor_of(name: str) -> str:
     return f"refresh:{name}"
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from connectors.cloud.settings import Patient, safe_address
+from connectors.cloud.settings import HISTORY, Patient, safe_address
 from connectors.cloud.windows import Reach
 from engine import sdk
 
@@ -50,6 +50,7 @@ class DexcomSettings(sdk.Settings):
     events_overlap: sdk.Duration = Field(
         7 * 86400.0, description="The same for all but egvs: people change and delete what they entered"
     )
+    history: sdk.Duration = Field(86_400.0, ge=0, description=HISTORY)
     rate_limit: sdk.Rate = Field(60000 / 3600, description="Calls of this channel at most")
     timeout: sdk.Duration = Field(30.0, description="For one whole call")
     largest: sdk.Size = Field(64 * 1000**2, description="The biggest answer that is taken")
@@ -67,7 +68,8 @@ class DexcomSettings(sdk.Settings):
     def reach(self, kind: str) -> Reach:
         """How far this kind of data is looked for."""
         overlap = self.overlap if kind == "egvs" else self.events_overlap
-        return Reach(timedelta(seconds=self.window), timedelta(seconds=self.start), timedelta(seconds=overlap))
+        spans = (self.window, self.start, overlap, self.history)
+        return Reach(*(timedelta(seconds=span) for span in spans))
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:

@@ -127,15 +127,23 @@ class FitbitSource(PollingSource):
 def _flow(settings: FitbitSettings) -> Flow:
     """Both vendors check a verifier. Google gives a refresh token only where offline access is asked for anew."""
     google = settings.api == "google"
-    path = "/token" if google else "/oauth2/token"
+    path, there = ("/token", "/revoke") if google else ("/oauth2/token", "/oauth2/revoke")
     at = settings.base_url or _TOKENS[settings.api].removesuffix(path)
 
     async def grant(caller: Caller, form: Mapping[str, str]) -> Tokens:
         client, secret = settings.client_id.reveal(), settings.client_secret.reveal()
         if google:
             return await caller.grant(path, {**form, "client_id": client, "client_secret": secret}, base=at)
-        basic = "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
-        return await caller.grant(path, {**form, "client_id": client}, {"Authorization": basic}, base=at)
+        basic = {"Authorization": _basic(client, secret)}
+        return await caller.grant(path, {**form, "client_id": client}, basic, base=at)
+
+    async def revoke(caller: Caller, token: str) -> None:
+        """A token that is not good any more (400) needs no more."""
+        client, secret = settings.client_id.reveal(), settings.client_secret.reveal()
+        headers = {} if google else {"Authorization": _basic(client, secret)}
+        answer = await caller.call("POST", there, base=at, data={"token": token}, headers=headers)
+        if answer.status != 400:
+            caller.judge(answer)
 
     scopes = dict.fromkeys(_SCOPES[settings.api][kind] for kind in settings.data)
     return Flow(
@@ -149,7 +157,12 @@ def _flow(settings: FitbitSettings) -> Flow:
         grant=grant,
         extras={"access_type": "offline", "prompt": "consent"} if google else {},
         pkce=True,
+        revoke=revoke,
     )
+
+
+def _basic(client: str, secret: str) -> str:
+    return "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
 
 
 async def _fitbit(caller: Caller, settings: FitbitSettings, kind: str, token: str, window: Window) -> bytes:

@@ -44,8 +44,8 @@ class FollowerSettings(sdk.Settings):
 
 
 class LibreLinkUpSettings(CloudSettings):
-    """Settings of the `librelinkup` source. `window`, `start` and `overlap` have no effect: each answer is the last
-    twelve hours, and late readings come with it."""
+    """Settings of the `librelinkup` source. `window`, `start`, `overlap` and `history` have no effect: each answer is
+    the last twelve hours, and late readings come with it."""
 
     region: Literal["ae", "ap", "au", "ca", "cn", "de", "eu", "eu2", "fr", "jp", "la", "ru", "us"] = "eu"
     base_url: Annotated[str, AfterValidator(safe_address)] | None = Field(None, description="Instead of region")

@@ -6,6 +6,7 @@ lasts for hours (`/api/v2/authorization/request/TOKEN`: Nightscout takes it nowh
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
@@ -38,11 +39,11 @@ class Site(Protocol):
     def access_token(self) -> sdk.Secret | None: ...
 
 
-def accounts(site: Site, caller: Caller, start_seconds: float, context: sdk.PluginContext) -> list[Account]:
-    """One for each collection, with one token."""
+def accounts(site: Site, caller: Caller, reach: Reach, context: sdk.PluginContext) -> list[Account]:
+    """One for each collection, with one token. All changes come in one answer: the first one of a site is history."""
     assert site.access_token is not None
     keeper = Session([site.access_token], partial(_login, caller, site.base_url, site.access_token), context)
-    reach = Reach(window=_ONE_REQUEST, start=timedelta(seconds=start_seconds), overlap=_AGAIN)
+    reach = replace(reach, window=_ONE_REQUEST, overlap=_AGAIN)
     made = []
     for collection in _COLLECTIONS:
         ask: Callable[[str, Window], Awaitable[bytes]] = partial(_changes, caller, site.base_url, collection)

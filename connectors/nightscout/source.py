@@ -79,7 +79,7 @@ class NightscoutSource(PollingSource):
 
     def _of_site(self, one: SiteSettings, caller: Caller) -> list[Account]:
         if one.api == "v3":
-            return history.accounts(one, caller, self._settings.start, self._context)
+            return history.accounts(one, caller, self._settings.reach(), self._context)
         return [
             self._account(one, collection, ask, caller)
             for collection, ask in (("entries", _entries), ("treatments", _treatments))

@@ -39,6 +39,7 @@ COUNTS = {
     "mapped-csv-in": 3,
     "nightscout-in": 5,
     "nightscout-site-in": 3,
+    "nightscout-v3-in": 3,
     "novopen-in": 2,
     "open-mhealth-in": 3,
     "oru-out": 8,

@@ -134,6 +134,7 @@ class Place:
             "client_secret": {"secret": "client-secret"},
             "accounts": accounts,
             "rate_limit": "1000000 per second",
+            "history": "3650d",  # all in one window, but where a test is about it
             "timeout": f"{TIMEOUT_SECONDS:g}s",
         }
         return DexcomSettings.model_validate({**plain, **changes})

@@ -69,6 +69,20 @@ async def test_a_long_past_comes_in_windows_of_30_days_oldest_first(place: Place
     assert [seen.status for seen in place.cloud.requests] == [200] * 4
 
 
+async def test_history_travels_in_the_batch_lane_and_the_last_day_does_not(place: Place) -> None:
+    place.account("anna", [*readings(NOW - HOUR, 12), Point(NOW - 20 * DAY, 120), Point(NOW - 50 * DAY, 150)])
+    async with place.running(start="70d", history="1d") as running:
+        assert await running.pause() == 300
+        place.cloud.add_readings("anna", [Point(NOW + 4 * MINUTE, 151)])
+        await running.after(300)
+    assert [(values(arrival)[0], arrival.meta.get("lane")) for arrival in running.arrivals] == [
+        (150, "batch"),
+        (120, "batch"),
+        (112, None),
+        (151, None),
+    ]
+
+
 async def test_empty_windows_move_the_cursor_without_a_message(place: Place) -> None:
     place.account("anna", [Point(NOW - DAY, 120)])
     async with place.running(start="70d") as running:

@@ -13,7 +13,7 @@ from engine.testing.fakes import MemoryCursors, MemoryLog, plugin_context
 from tests.integration.dexcom.harness import GUARD_SECONDS, TIMEOUT_SECONDS, PausingClock, Running, accept
 
 PATIENT = {"system": "stm", "value": "CANARY-PATIENT"}
-FAST = {"rate_limit": "1000000 per second", "timeout": f"{TIMEOUT_SECONDS:g}s", "every": "5m"}
+FAST = {"rate_limit": "1000000 per second", "timeout": f"{TIMEOUT_SECONDS:g}s", "every": "5m", "history": "3650d"}
 
 Make = Callable[[dict[str, Any], sdk.PluginContext], PollingSource]
 

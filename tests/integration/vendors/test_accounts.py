@@ -1,5 +1,6 @@
 """People connect their accounts and take them off: the code flow with browser, state and verifier; running sources."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from engine import sdk
 from engine.cli.callback import Callback, code_of, is_local, waiting
 from engine.contracts.consent import ConnectsAccounts
 from engine.testing.fakes import plugin_context
-from simulators.dexcom import TOKEN_PATH, DexcomCloud
+from simulators.dexcom import TOKEN_PATH, DexcomCloud, Scripted
 from simulators.fitbit import FitbitCloud
 from simulators.nightscout import NightscoutSite
 from simulators.series import Point
@@ -184,6 +185,50 @@ async def test_an_account_that_is_taken_off_is_not_asked_again_from_that_moment(
     assert [event["code"] for event in place.events("account_held")] == ["withdrawn"]
     assert len(running.arrivals) == 3
     assert await of(place, cloud).is_withdrawn("anna") is False
+
+
+def _fitbit(place: Place, cloud: FitbitCloud, api: str) -> FitbitSource:
+    said = plain(cloud, api=api, timezone="UTC", accounts=[{"name": "anna", "patient": PATIENT}])
+    return FitbitSource(FitbitSettings.model_validate(said), plugin_context(place.clock, place.cursors, place.log))
+
+
+async def _connected(source: FitbitSource) -> FitbitSource:
+    consent = source.consent("anna", ELSEWHERE)
+    assert consent is not None
+    await source.connect("anna", consent, code_of(await browse(consent.url), consent))
+    return source
+
+
+@pytest.mark.parametrize("api", ["google", "fitbit"])
+async def test_the_vendor_is_told_of_the_end_where_it_documents_how(place: Place, api: str) -> None:
+    async with FitbitCloud(place.clock.now) as cloud:
+        source = await _connected(_fitbit(place, cloud, api))
+        await source.withdraw("anna")
+        assert cloud.revoked
+        await source.withdraw("anna")  # there is no token any more, and nobody is asked
+    assert [seen.path for seen in cloud.requests].count("/revoke" if api == "google" else "/oauth2/revoke") == 1
+    assert await source.is_withdrawn("anna")
+
+
+@pytest.mark.parametrize("api", ["google", "fitbit"])
+async def test_a_token_that_has_gone_already_needs_no_telling(place: Place, api: str) -> None:
+    async with FitbitCloud(place.clock.now) as cloud:
+        source = await _connected(_fitbit(place, cloud, api))
+        cloud.rotations += 1
+        await source.withdraw("anna")
+    assert await source.is_withdrawn("anna")
+
+
+async def test_a_vendor_that_cannot_be_told_is_said_when_all_else_is_done(place: Place) -> None:
+    async with FitbitCloud(place.clock.now) as cloud:
+        source = await _connected(_fitbit(place, cloud, "google"))
+        cloud.script("/revoke", Scripted(500, b""))
+        with pytest.raises(sdk.Unavailable) as failed:
+            await source.withdraw("anna")
+    assert failed.value.code == "revoke-failed"
+    assert "remove the app" in failed.value.text
+    assert await source.is_withdrawn("anna")
+    assert json.loads(place.cursors.values["refresh:anna"]).get("locked") is None
 
 
 async def test_a_site_with_a_key_is_taken_off_and_brought_back_too(place: Place) -> None:

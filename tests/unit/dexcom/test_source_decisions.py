@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.cloud.accounts import back_off
-from connectors.cloud.windows import Reach, Window, from_text, moved, next_window, to_text
+from connectors.cloud.windows import Reach, Window, from_text, is_past, moved, next_window, to_text
 from connectors.dexcom.settings import DexcomSettings
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
@@ -34,6 +34,47 @@ def test_a_longer_past_is_asked_for_in_windows_of_30_days() -> None:
     assert asked[-1].end == NOW
     # each begins where the one before ended, less the overlap
     assert [b.start - a.end for a, b in zip(asked, asked[1:], strict=False)] == [-3 * HOUR, -3 * HOUR]  # noqa: RUF007
+
+
+HISTORY = Reach(window=30 * DAY, start=70 * DAY, overlap=3 * HOUR, history=DAY)
+
+
+def _asked(reach: Reach, newest: datetime | None) -> list[tuple[timedelta, timedelta, bool]]:
+    """How long ago each window of a new account begins and ends, and whether it is history."""
+    cursor, behind, asked = None, False, []
+    while True:
+        window = next_window(cursor, NOW, reach, behind=behind)
+        assert window is not None
+        asked.append((NOW - window.start, NOW - window.end, window.history))
+        found = newest if newest and window.start <= newest < window.end else None
+        cursor, behind = moved(cursor, window, found, reach), is_past(window, reach)
+        if window.last:
+            return asked
+
+
+def test_a_years_backfill_is_history_and_its_last_day_is_not() -> None:
+    assert _asked(HISTORY, NOW - DAY - timedelta(minutes=5)) == [
+        (70 * DAY, 40 * DAY, True),
+        (40 * DAY + 3 * HOUR, 10 * DAY + 3 * HOUR, True),
+        (10 * DAY + 6 * HOUR, DAY, True),
+        (DAY + 3 * HOUR + timedelta(minutes=5), timedelta(), False),
+    ]
+
+
+def test_what_a_phone_uploads_days_late_is_still_found_behind_a_cut_window() -> None:
+    """The newest reading is three days old: the cursor waits there."""
+    *_, last = _asked(HISTORY, NOW - 3 * DAY)
+    assert last == (3 * DAY + 3 * HOUR, timedelta(), False)
+    assert _asked(HISTORY, None)[-1][2] is False
+
+
+def test_an_account_that_has_been_silent_for_days_is_asked_for_them_at_once() -> None:
+    assert next_window(NOW - 5 * DAY, NOW, HISTORY) == Window(NOW - 5 * DAY - 3 * HOUR, NOW, last=True)
+
+
+def test_an_account_that_is_far_behind_catches_up_as_history() -> None:
+    window = next_window(NOW - 60 * DAY, NOW, HISTORY)
+    assert window == Window(NOW - 60 * DAY - 3 * HOUR, NOW - 30 * DAY - 3 * HOUR, last=False, history=True)
 
 
 def test_the_next_window_looks_again_at_the_overlap() -> None:
