@@ -39,13 +39,9 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 def header(raw: bytes) -> Header:
     """The header of a message. Raises Hl7Error if it does not start with MSH or its separators cannot be used."""
     end = raw.find(b"\r")
-    segment = raw[:end]
-    if end < 5 or raw[:3] != b"MSH" or b"\n" in segment:
-        segment = _first_segment(raw)
-    try:
-        text, codec = segment.decode("ascii"), None
-    except UnicodeDecodeError:
-        text, codec = _decoded(segment)
+    text, codec = _decoded(raw[:end] if end > 4 else _first_segment(raw))
+    if text[:3] != "MSH" or "\n" in text:  # which is found out faster in text than in bytes
+        text, codec = _decoded(_first_segment(raw))
     sep = text[3]
     fields = text.split(sep, 18)  # MSH-1 is the separator itself, so field n stands at n - 1
     count = len(fields)
@@ -85,9 +81,13 @@ def _first_segment(raw: bytes) -> bytes:
     return segment
 
 
-def _decoded(segment: bytes) -> tuple[str, str]:
-    text, charset = decode(segment, declared_charset(segment))
-    return text, charset.codec
+def _decoded(segment: bytes) -> tuple[str, str | None]:
+    """The text, and its codec if that matters: ASCII is the same in all."""
+    try:
+        return segment.decode("ascii"), None
+    except UnicodeDecodeError:
+        text, charset = decode(segment, declared_charset(segment))
+        return text, charset.codec
 
 
 def start_of(raw: bytes) -> int:
