@@ -1,6 +1,6 @@
 """HL7 v2: a lazy reader and a writer over bytes, and acknowledgements. Pure; speaks to no network."""
 
-from clinical.hl7v2.ack import AckReply, Outcome, ack, answer_code, asks_for_both, parse_ack
+from clinical.hl7v2.ack import AckReply, Outcome, ack, answer_code, asks_for_both, parse_ack, plain_answer
 from clinical.hl7v2.batches import Batch, is_batch, unpack
 from clinical.hl7v2.charset import FALLBACK, known_charset
 from clinical.hl7v2.delimiters import NULL, Delimiters
@@ -32,5 +32,6 @@ __all__ = [
     "parse",
     "parse_ack",
     "parse_path",
+    "plain_answer",
     "unpack",
 ]

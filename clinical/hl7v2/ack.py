@@ -104,7 +104,7 @@ def ack(
     """
     wrong = text is not None or error_code is not None
     stamp = time if isinstance(time, str) else time.strftime("%Y%m%d%H%M%S%z")
-    if not (wrong or quiet) and header.control_id and control_id.isalnum() and (parts := _remembered(header, code)):
+    if not (wrong or quiet) and header.control_id and control_id.isalnum() and (parts := plain_answer(header, code)):
         before, between, behind = parts
         answer = f"{before}{stamp}{between}{control_id}{behind}{header.control_id}\r"
         return answer.encode(header.codec, "replace")
@@ -116,6 +116,37 @@ def ack(
     if wrong:
         lines.append(_err(delimiters, release, code, text or "", error_code or "207", location))
     return "".join(line + "\r" for line in lines).encode(header.codec, "replace")
+
+
+def plain_answer(header: Header, code: str) -> tuple[str, str, str] | None:
+    """What is the same in every plain answer to this sender, cut where its time, its control id and MSA-2 stand; None
+    where it cannot be cut. A hot path; what is remembered is bounded in number and length."""
+    key = (
+        code,
+        header.field_sep,
+        header.encoding_chars,
+        header.sending_application,
+        header.sending_facility,
+        header.receiving_application,
+        header.receiving_facility,
+        header.message_type,
+        header.processing_id,
+        header.version,
+        header.charset,
+    )
+    known = _known.get(key)
+    if known is None and sum(map(len, key)) < _LONGEST_REMEMBERED:
+        delimiters = Delimiters.of(header.field_sep, header.encoding_chars)
+        msh = _msh(header, delimiters, _release(header.version, delimiters), _CUT, _CUT)
+        parts = f"{msh}\r{delimiters.field.join(['MSA', code, ''])}".split(_CUT)
+        if len(parts) == 3:
+            if len(_known) >= _MOST_REMEMBERED:
+                _known.clear()
+            known = _known[key] = (parts[0], parts[1], parts[2])
+    return known
+
+
+_known: dict[tuple[str, ...], tuple[str, str, str]] = {}
 
 
 def parse_ack(raw: bytes) -> AckReply:
@@ -174,37 +205,6 @@ def _error_codes(fields: list[str], delimiters: Delimiters) -> list[str]:
         fourth = _at(repetition.split(delimiters.component), 3)
         codes.append((fourth.split(delimiters.subcomponent)[0] if delimiters.subcomponent else fourth).strip())
     return [found for found in codes if found]
-
-
-def _remembered(header: Header, code: str) -> tuple[str, ...] | None:
-    """What is the same in every plain answer to this sender, cut where its time, its control id and MSA-2 stand; None
-    where it cannot be cut. A hot path; what is remembered is bounded in number and length."""
-    key = (
-        code,
-        header.field_sep,
-        header.encoding_chars,
-        header.sending_application,
-        header.sending_facility,
-        header.receiving_application,
-        header.receiving_facility,
-        header.message_type,
-        header.processing_id,
-        header.version,
-        header.charset,
-    )
-    known = _known.get(key)
-    if known is None and sum(map(len, key)) < _LONGEST_REMEMBERED:
-        delimiters = Delimiters.of(header.field_sep, header.encoding_chars)
-        msh = _msh(header, delimiters, _release(header.version, delimiters), _CUT, _CUT)
-        parts = f"{msh}\r{delimiters.field.join(['MSA', code, ''])}".split(_CUT)
-        if len(parts) == 3:
-            if len(_known) >= _MOST_REMEMBERED:
-                _known.clear()
-            known = _known[key] = tuple(parts)
-    return known
-
-
-_known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
 def _msh(

@@ -39,7 +39,7 @@ class Batch:
 def is_batch(raw: bytes) -> bool:
     """Does it hold batch headers, or more than one MSH? A hot path: one search in a plain message."""
     if raw.startswith(b"MSH"):
-        return raw.find(b"MSH", 3) > 0 and (raw.find(b"\rMSH", 3) >= 0 or raw.find(b"\nMSH", 3) >= 0)
+        return raw.rfind(b"MSH", 3) > 0 and (raw.find(b"\rMSH", 3) >= 0 or raw.find(b"\nMSH", 3) >= 0)
     first = raw[:64].removeprefix(BOM).lstrip()
     if first.startswith((b"FHS", b"BHS")):
         return True

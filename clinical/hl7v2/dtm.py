@@ -1,7 +1,7 @@
 """HL7 date-times (DTM, TS): `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`, HL7 v2.9.1 section 2A.2.21."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clinical.hl7v2.errors import Hl7Error
 from clinical.time import Written
@@ -9,7 +9,9 @@ from clinical.time import Written
 _DTM = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?", re.ASCII
 )
-_moment = datetime.fromisoformat
+_USUAL = frozenset({14, 19})  # to the second, without an offset and with one
+_MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001 - offset beside it
+_MOST = 10_000
 _WIDEST_OFFSET_MINUTES = 14 * 60
 _ADVICE = "write it as YYYYMMDDHHMMSS+ZZZZ"
 
@@ -19,12 +21,10 @@ def read_dtm(text: str) -> Written:
 
     `no-time-of-day`: it is coarser than a minute, and nobody may invent the rest. `bad-time`: it is no such moment.
     """
-    length = len(text)
-    if (length == 19 or length == 14) and text[4] != "W":  # nearly all, and no date by weeks
+    if len(text) in _USUAL:
         try:
-            wall = _moment(f"{text[:8]}T{text[8:14]}")
-            if 1900 <= wall.year <= 2200:
-                return Written(wall, _OFFSETS[text[14:]])
+            past, offset = _PASTS[text[10:]]
+            return Written(_HOURS[text[:10]] + past, offset)
         except ValueError:
             pass  # another form, or no time at all: the pattern decides
     return _read(text.strip())
@@ -55,17 +55,32 @@ def _likely(wall: datetime) -> datetime:
     return wall
 
 
-class _Offsets(dict[str, int | None]):
-    """Minutes east of UTC by what is written; each is read once, and there are not many."""
+class _Hours(dict[str, datetime]):
+    """`YYYYMMDDHH`; each is read once."""
 
-    def __missing__(self, text: str) -> int | None:
-        if text[0] not in "+-" or not (text[1:].isascii() and text[1:].isdigit()):
-            raise ValueError("no offset")
-        offset = self[text] = _offset(text[0], text[1:3], text[3:])
-        return offset
+    def __missing__(self, text: str) -> datetime:
+        hour = _read(text + "00").wall
+        if len(self) >= _MOST:
+            self.clear()
+        self[text] = hour
+        return hour
 
 
-_OFFSETS = _Offsets({"": None})
+class _Pasts(dict[str, tuple[timedelta, int | None]]):
+    """`MMSS` and an offset, if there is one: how much past the hour, and minutes east of UTC; each is read once."""
+
+    def __missing__(self, text: str) -> tuple[timedelta, int | None]:
+        found = _read("2000010100" + text)
+        if found.precision != "second":
+            raise ValueError("another form")
+        if len(self) >= _MOST:
+            self.clear()
+        past = self[text] = found.wall - _MIDNIGHT, found.offset_minutes
+        return past
+
+
+_HOURS = _Hours()
+_PASTS = _Pasts()
 
 
 def _offset(sign: str, hours: str, minutes: str) -> int:

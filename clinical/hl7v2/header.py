@@ -38,23 +38,19 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 
 def header(raw: bytes) -> Header:
     """The header of a message. Raises Hl7Error if it does not start with MSH or its separators cannot be used."""
-    start = 0 if raw[:3] == b"MSH" else start_of(raw)
-    end = raw.find(b"\r", start)
-    segment = raw[start:end] if end > 0 else raw[start:]
-    if b"\n" in segment:
-        segment = segment.partition(b"\n")[0]
-    if len(segment) < 5:
-        raise Hl7Error("MSH ends before MSH-2; a message must start with MSH|^~\\&", "MSH-2", "no-msh")
-    try:
-        text, codec = segment.decode("ascii"), None
-    except UnicodeDecodeError:
-        text, codec = _decoded(segment)
+    end = raw.find(b"\r")
+    text, codec = _decoded(raw[:end] if end > 4 else _first_segment(raw))
+    if text[:3] != "MSH" or "\n" in text:  # which is found out faster in text than in bytes
+        text, codec = _decoded(_first_segment(raw))
     sep = text[3]
     fields = text.split(sep, 18)  # MSH-1 is the separator itself, so field n stands at n - 1
-    if len(fields) < 18:
-        fields += _EMPTY[len(fields) :]
+    count = len(fields)
+    if count < 18:
+        fields += _EMPTY[count:]
+    elif count > 18:
+        del fields[18]
     _, chars, app, site, to_app, to_site, time, _, kind, control_id, mode, version, _, _, accept, reply, _, charset = (
-        fields if len(fields) == 18 else fields[:18]
+        fields
     )
     meant = _remembered if len(text) <= _LONGEST_REMEMBERED else _meant
     kind, declared = meant(kind, charset, sep, chars)
@@ -77,9 +73,21 @@ def header(raw: bytes) -> Header:
     )
 
 
-def _decoded(segment: bytes) -> tuple[str, str]:
-    text, charset = decode(segment, declared_charset(segment))
-    return text, charset.codec
+def _first_segment(raw: bytes) -> bytes:
+    start = 0 if raw[:3] == b"MSH" else start_of(raw)
+    segment = raw[start : end_of_first_segment(raw, start)]
+    if len(segment) < 5:
+        raise Hl7Error("MSH ends before MSH-2; a message must start with MSH|^~\\&", "MSH-2", "no-msh")
+    return segment
+
+
+def _decoded(segment: bytes) -> tuple[str, str | None]:
+    """The text, and its codec if that matters: ASCII is the same in all."""
+    try:
+        return segment.decode("ascii"), None
+    except UnicodeDecodeError:
+        text, charset = decode(segment, declared_charset(segment))
+        return text, charset.codec
 
 
 def start_of(raw: bytes) -> int:

@@ -12,7 +12,8 @@ def patient_key(raw: bytes, head: Header) -> str | None:
     None if there is no PID or it names nobody. Messages of one patient have one key however they write the rest of
     PID-3; for ADT^A40 it is the patient that survives the merge (MRG has the other).
     """
-    found = _pattern(head.field_sep, head.encoding_chars).search(raw)
+    start = raw.find(b"PID")
+    found = _pattern(head.field_sep, head.encoding_chars).search(raw, max(start - 1, 0)) if start >= 0 else None
     if found is None:
         return None
     key = b"%b|%b" % (found[1].strip(), (found[2] or b"").strip())

@@ -1,7 +1,7 @@
 """One message between its block and its answer."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Final, Protocol
 
 from clinical.hl7v2 import Header, Outcome
@@ -20,7 +20,8 @@ class Origin(Protocol):
 
     def write_answers(self) -> None: ...
 
-    def stored(self) -> None: ...
+    deferrals: int
+    """Messages in a row that could not be stored."""
 
     def put_off(self, seconds: float) -> None:
         """A message cannot be stored now; its sender should wait so long."""
@@ -39,10 +40,20 @@ class Counter(Protocol):
         ...
 
 
+class _Done:
+    """What there is to wait for when all is done."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+_DONE: Final = _Done()
+
+
 class MessageExchange(Exchange):
     """A message that was let in, until its verdict is known."""
 
-    __slots__ = ("_batch", "_content", "_counter", "_header", "_origin", "_settled")
+    __slots__ = ("_batch", "_content", "_counter", "_header", "_origin")
 
     def __init__(
         self, counter: Counter, origin: Origin, content: bytes, header: Header, batch: BatchExchange | None
@@ -54,41 +65,41 @@ class MessageExchange(Exchange):
         self._content = content
         self._header = header
         self._batch = batch
-        self._settled = False
 
     def arrival(self) -> sdk.Arrival:
         """What the engine gets."""
-        by_sender = self._counter.by_sender
-        return arrival(self._content, self._header, self._origin.peer, self.settle, by_sender=by_sender)
+        return arrival(self._content, self._header, self._origin.peer, self.settle, self._counter.by_sender)
 
-    async def settle(self, verdict: sdk.Verdict) -> None:
-        """See `Arrival`. The answer is written when all answers before it on the connection are."""
+    def settle(self, verdict: sdk.Verdict) -> Awaitable[None]:
+        """See `Arrival`. Done when it returns: the answer is written when all answers before it on the connection
+        are."""
         replies, header, batch = self._counter.replies, self._header, self._batch
         if isinstance(verdict, sdk.Accepted):
-            self._origin.stored()
+            self._origin.deferrals = 0
             self._finish("A", replies.stored(header, batch))
         elif isinstance(verdict, sdk.Rejected):
             self._finish("E", replies.rejected(header, verdict.text, batch))
         else:
             self._origin.put_off(verdict.after_seconds)
             self._finish(replies.unavailable, replies.later(header, batch))
+        return _DONE
 
     def drop(self) -> None:
         """There will be no verdict, and no answer."""
         self._finish("R", HANG_UP)
 
     def _finish(self, outcome: Outcome, reply: Reply) -> None:
-        if self._settled:
+        if self.reply is not None:
             raise RuntimeError("an arrival is settled once only")
-        self._settled = True
-        self.answer(reply)
+        self.reply = reply
+        self._origin.write_answers()
         if self._batch is not None:
             self._batch.settled(outcome)
         self._counter.settled(len(self._content))
 
 
 def arrival(
-    content: bytes, header: Header, peer: str, settle: Callable[[sdk.Verdict], Awaitable[None]], *, by_sender: bool
+    content: bytes, header: Header, peer: str, settle: Callable[[sdk.Verdict], Awaitable[None]], by_sender: bool
 ) -> sdk.Arrival:
     """`source_key` is sender and control id (MSH-10); where there is none, an equal body is what makes a re-send.
 
@@ -118,6 +129,7 @@ class Stamps:
 
     def __init__(self, clock: sdk.Clock) -> None:
         self._clock = clock
+        self._now = clock.monotonic
         self._prefix = _base36(sdk.to_micros(clock.now()))
         self._number = 0
         self._made_at = float("-inf")
@@ -126,8 +138,7 @@ class Stamps:
     def next(self) -> tuple[str, str]:
         """Control id and time of the next answer; the time, in whole seconds, is half a second old at most."""
         self._number += 1
-        now = self._clock.monotonic()
-        if now - self._made_at >= 0.5:
+        if (now := self._now()) - self._made_at >= 0.5:
             self._made_at, self._time = now, self._clock.now().strftime("%Y%m%d%H%M%S%z")
         return f"{self._prefix}{self._number}", self._time
 

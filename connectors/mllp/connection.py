@@ -2,18 +2,17 @@
 
 import asyncio
 from collections import Counter, deque
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
-from clinical.hl7v2 import Header, Hl7Error, is_batch, unpack
+from clinical.hl7v2 import Hl7Error, is_batch, unpack
 from clinical.hl7v2.batches import pointer_in, pointer_out
 from connectors.mllp.admission import NotTaken, admit, continuation, no_frame, several, too_large, unreadable
-from connectors.mllp.exchange import BatchExchange, Exchange, Reply
+from connectors.mllp.desk import Desk
+from connectors.mllp.exchange import BatchExchange, Exchange
+from connectors.mllp.familiar import Familiar
 from connectors.mllp.framing import Decoder, FrameTooLarge
 from connectors.mllp.peers import certificate_allowed
-from connectors.mllp.replies import Replies
-from connectors.mllp.settings import ListenerSettings
 from connectors.mllp.sockets import keep_alive
-from engine import sdk
 
 _JUNK_BYTES: Final = 65_536
 _GRACE_SECONDS: Final = 2.0
@@ -24,41 +23,6 @@ _PUT_OFF_MOST: Final = 3
 _LONGEST_REST_SECONDS: Final = 10.0
 
 
-class Desk(Protocol):
-    """What a connection needs of its listener."""
-
-    settings: ListenerSettings
-    clock: sdk.Clock
-    log: sdk.Log
-    replies: Replies
-
-    def has_room(self) -> bool:
-        """May one more message come in?"""
-        ...
-
-    def wait_for_room(self, connection: "Connection") -> None:
-        """`connection.go_on()` is called when there is room again."""
-        ...
-
-    def take_in(
-        self, connection: "Connection", content: bytes, header: Header, batch: BatchExchange | None
-    ) -> Exchange:
-        """A message came in, perhaps as one of a batch; its exchange will be answered later."""
-        ...
-
-    def refuse(self, refusal: NotTaken, content: bytes | None, batch: BatchExchange | None) -> Reply:
-        """The answer to a message that is not taken; `content` is None where it is not known."""
-        ...
-
-    def welcome(self, connection: "Connection") -> None:
-        """The connection stands."""
-        ...
-
-    def gone(self, connection: "Connection") -> None:
-        """The connection is over, or never came about. May be called twice."""
-        ...
-
-
 class Connection(asyncio.Protocol):
     """Reads while the desk has room and stops where it has none; ends by itself when its peer misbehaves.
 
@@ -67,22 +31,26 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, desk: Desk) -> None:
         self.peer = ""
+        self.deferrals = 0
+        """Messages in a row that could not be stored."""
         self._desk = desk
         self._decoder = Decoder(desk.settings.max_size)
         self._parts: deque[bytes] = deque()  # messages of a batch that are still to be taken
         self._batch: BatchExchange | None = None
         self._pointer = ""  # DSC-1 of the last message
+        self._familiar: Familiar | None = None
         self._answers: deque[Exchange] = deque()
         self._ready: list[bytes] = []  # answers that are about to be written
+        self._reading = False  # what is answered meanwhile goes out at its end
         self._transport: asyncio.Transport | None = None
-        self._heard_at = desk.clock.monotonic()
+        self._now = desk.clock.monotonic
+        self._heard_at = self._now()
         self._until = float("inf")  # while ending: when patience ends
         self._ending = False
         self._lingering = False
         self._peer_done = False
         self._waiting = False
         self._rests_until = float("inf")  # while it waits for time to pass, not for room
-        self._put_off = 0  # messages in a row that could not be stored
         self._frames = 0
         self._noticed = (0, 0)  # junk and restarts that are logged
         self._refusals: Counter[str] = Counter()
@@ -106,14 +74,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        self._heard_at = self._desk.clock.monotonic()
-        ready = not self._waiting and self._desk.has_room()
-        if ready and (content := self._decoder.whole(data)) is not None:
-            self._received(content)
-            if self._batch is None:
-                return
-        else:
-            self._decoder.feed(data)
+        self._heard_at = self._now()
+        if not self._waiting and self._desk.has_room() and (content := self._decoder.whole(data)) is not None:
+            self._read(content)
+            return
+        self._decoder.feed(data)
         if not self._waiting:
             self._read()
 
@@ -152,37 +117,37 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def write_answers(self) -> None:
-        """Write what is ready, up to the first answer that is not. Where others are still to come, what gets ready in
-        this turn of the loop goes out together."""
+        """Write what is ready, up to the first answer that is not. What gets ready while a read is worked through, or
+        in one turn of the loop with others still to come, goes out together."""
+        if self._reading:
+            return
         answers, ready = self._answers, self._ready
+        others = bool(ready)
         while answers and (reply := answers[0].reply) is not None:
             answers.popleft()
             if reply.data:
-                if answers and not ready:
-                    asyncio.get_running_loop().call_soon(self._write_ready)
                 ready.append(reply.data)
             if reply.ends:
                 self._end(None)
                 answers.clear()
         if not answers:
-            self._write_ready()
+            if ready:
+                self._write_ready()
             if self._ending:
                 self._linger()
+        elif ready and not others:
+            asyncio.get_running_loop().call_soon(self._write_ready)
 
     def _write_ready(self) -> None:
-        if self._ready and self._transport is not None:
-            self._transport.write(b"".join(self._ready))
-        self._ready.clear()
-
-    def stored(self) -> None:
-        """A message of this connection is in the journal."""
-        self._put_off = 0
+        ready, self._ready = self._ready, []
+        if ready and self._transport is not None:
+            self._transport.write(b"".join(ready))
 
     def put_off(self, seconds: float) -> None:
         """A message of this connection cannot be stored now. Most senders repeat it at once, so from the third in a
         row on nothing is read for a while: the answers would be a storm."""
-        self._put_off += 1
-        if self._put_off < _PUT_OFF_MOST or self._waiting or self._ending or self._transport is None:
+        self.deferrals += 1
+        if self.deferrals < _PUT_OFF_MOST or self._waiting or self._ending or self._transport is None:
             return
         self._waiting = True
         self._rests_until = self._desk.clock.monotonic() + min(seconds, _LONGEST_REST_SECONDS)
@@ -236,9 +201,23 @@ class Connection(asyncio.Protocol):
 
     # --- inside
 
-    def _read(self) -> None:
-        """Take messages while there are some and there is room for them."""
-        while not self._ending:
+    def _read(self, content: bytes | None = None) -> None:
+        """Take messages, this one first, while there are some and there is room for them; then write the answers that
+        are known already."""
+        self._reading = True
+        if content is None or is_batch(content):
+            if content is not None:
+                self._received(content)
+            self._read_on()
+        else:
+            self._frames += 1
+            self._take(content, None)
+        self._reading = False
+        if self._answers:
+            self.write_answers()
+
+    def _read_on(self) -> None:
+        while not (self._ending or self._waiting):
             if not self._desk.has_room():
                 self._wait()
                 return
@@ -277,7 +256,10 @@ class Connection(asyncio.Protocol):
         """Let one message in, or refuse it."""
         before, self._pointer = self._pointer, pointer_out(content)
         try:
-            header = admit(content, self._desk.settings)
+            header = self._familiar.header(content) if self._familiar else None
+            if header is None:
+                header = admit(content, self._desk.settings)
+                self._familiar = Familiar.of(content, header)
             if before and pointer_in(content) == before:
                 raise continuation(header)
         except NotTaken as refusal:
@@ -287,7 +269,7 @@ class Connection(asyncio.Protocol):
             batch.taking()
         exchange = self._desk.take_in(self, content, header, batch)
         self._answers.append(exchange)
-        if exchange.reply is not None:
+        if not self._reading and exchange.reply is not None:
             self.write_answers()
 
     def _unpack(self, content: bytes) -> None:

@@ -1,13 +1,15 @@
 """The places of answers on a connection: one for each message, and one for a batch behind those of its messages."""
 
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from clinical.hl7v2 import Batch, Header, Outcome
 
 _ORDER: Final = "AER"  # from good to bad
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """What is written for one message: bytes (none: no answer is wanted), and whether the connection ends there."""
 
     data: bytes

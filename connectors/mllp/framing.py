@@ -55,18 +55,16 @@ class Decoder:
     def whole(self, data: bytes) -> bytes | None:
         """The content of `data`, if nothing was left over and it is one block from end to end, as nearly always where
         a sender waits for each answer; else it is to be fed."""
-        size = len(data) - 3
+        end = len(data) - 2
         if (
-            self._buffer
-            or self.inside
-            or not 0 <= size <= self.max_size
-            or data[0] != _START_BYTE
-            or data.find(_END_BYTE) != size + 1
-            or data[-1] != _CARRIAGE_RETURN
-            or data.rfind(START) != 0
+            data.rfind(START) == 0
+            and data.find(_END_BYTE) == end
+            and data[-1] == _CARRIAGE_RETURN
+            and end <= self.max_size + 1
+            and not (self._buffer or self.inside)
         ):
-            return None
-        return data[1:-2]
+            return data[1:end]
+        return None
 
     def feed(self, data: bytes) -> None:
         """Add what came; `take` finds what it makes whole."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from clinical.hl7v2 import Header, is_batch
@@ -40,6 +40,8 @@ class MllpListener:
         self._ticker: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
         self._waiting: deque[Connection] = deque()
+        self._letting_on = False
+        self._take: Callable[[sdk.Arrival], bool] = _not_now
         self._arrived: deque[MessageExchange] = deque()
         self._woken: asyncio.Future[None] | None = None
         self._unsettled = 0
@@ -50,6 +52,10 @@ class MllpListener:
         self._allowed = AllowedAddresses(settings.allow)
 
     # --- the engine's side
+
+    def hand_to(self, take: Callable[[sdk.Arrival], bool]) -> None:
+        """See `PromptSource`."""
+        self._take = take
 
     async def deliveries(self) -> AsyncIterator[sdk.Arrival]:
         """See `Source`. Raises NeedsOperator if certificates or port cannot be used, Unavailable if it is taken."""
@@ -90,7 +96,7 @@ class MllpListener:
             header = admit(body, self.settings)
         except NotTaken as error:
             raise sdk.Refused(error.text, code=error.code) from error
-        return arrival(body, header, meta.get("peer", "127.0.0.1"), _settle_nobody, by_sender=self.by_sender)
+        return arrival(body, header, meta.get("peer", "127.0.0.1"), _settle_nobody, self.by_sender)
 
     def rehearse_reply(self, verdict: sdk.Verdict | None) -> str:
         """The code that a sender would see; None stands for what was not taken at the door."""
@@ -116,8 +122,9 @@ class MllpListener:
         self._unsettled += 1
         self._unsettled_bytes += len(content)
         message = MessageExchange(self, connection, content, header, batch)
-        self._arrived.append(message)
-        self._wake()
+        if self._arrived or not self._take(message.arrival()):
+            self._arrived.append(message)
+            self._wake()
         return message
 
     def refuse(self, refusal: NotTaken, content: bytes | None, batch: BatchExchange | None) -> Reply:
@@ -138,8 +145,10 @@ class MllpListener:
         """A message of so many bytes has its verdict: there is room for another one."""
         self._unsettled -= 1
         self._unsettled_bytes -= size
-        while self._waiting and self.has_room():
+        while self._waiting and self.has_room() and not self._letting_on:
+            self._letting_on = True  # who goes on may settle too
             self._waiting.popleft().go_on()
+            self._letting_on = False
 
     # --- opening and closing
 
@@ -182,6 +191,11 @@ class MllpListener:
             now = self.clock.monotonic()
             for connection in tuple(self._connections):
                 connection.tick(now)
+
+
+def _not_now(_arrival: sdk.Arrival) -> bool:
+    """Of an engine that only asks."""
+    return False
 
 
 async def _settle_nobody(_verdict: sdk.Verdict) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from clinical.hl7v2 import Header, Outcome, answer_code, asks_for_both
+from clinical.hl7v2 import Header, Outcome, answer_code, asks_for_both, plain_answer
 from connectors.mllp.admission import NotTaken, answer
 from connectors.mllp.exchange import HANG_UP, SILENCE, BatchExchange, Reply
 from connectors.mllp.framing import enclose
 from connectors.mllp.settings import ListenerSettings
 
+_END_BYTE: Final = b"\x1c"
 COMMITTED: Final = enclose(b"\x06")
 NOT_COMMITTED: Final = enclose(b"\x15")
 
@@ -40,7 +41,14 @@ class Replies:
     def stored(self, to: Header, batch: BatchExchange | None = None) -> Reply:
         """The journal has the message. A hot path."""
         if self._plain and batch is None:
-            return Reply(answer(to, "AA", *self._stamp()))
+            control_id, time = self._stamp()
+            if to.control_id and (parts := plain_answer(to, "AA")):
+                before, between, behind = parts
+                text = f"\x0b{before}{time}{between}{control_id}{behind}{to.control_id}\r\x1c\r"
+                data = text.encode(to.codec, "replace")
+                if data.find(_END_BYTE) == len(data) - 2:
+                    return Reply(data)
+            return Reply(answer(to, "AA", control_id, time))
         return self._reply(to, "A", _NONE, batch)
 
     def rejected(self, to: Header, text: str, batch: BatchExchange | None = None) -> Reply:

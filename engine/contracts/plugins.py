@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from sqlalchemy import Executable
@@ -101,6 +101,17 @@ class Source(Protocol):
 
         Safe without `deliveries` and safe twice. `deliveries` ends soon after.
         """
+        ...
+
+
+@runtime_checkable
+class PromptSource(Source, Protocol):
+    """A source that can hand an arrival over at the moment it comes, a turn of the event loop before `deliveries`
+    could yield it."""
+
+    def hand_to(self, take: Callable[[Arrival], bool]) -> None:
+        """Called once, before `deliveries`. `take` never waits. True: the arrival is taken, as if it had been yielded.
+        False: there is no room now, and it is to be yielded, before any later one is handed over."""
         ...
 
 

@@ -34,18 +34,19 @@ from engine.runtime.parts import dispatch_partitions, share_of
 
 @dataclass(slots=True)
 class Passed:
-    """What a message has become after some steps."""
+    """What a message has become after some steps. `tally`: what they have counted, whatever came of it later."""
 
     messages: list[Message]
     asides: list[Aside] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
+    tally: Counter[str] = field(default_factory=Counter)
 
 
 async def run_steps(plan: ChannelPlan, message: Message, tx: OutcomeTransaction | None) -> Passed:
     """Filter and steps, in order. Raises what a step raises: nothing continues past an error (law 4)."""
     verdict = plan.keep(message)
     if isinstance(verdict, Drop):
-        return Passed([], drops=[verdict])
+        return Passed([], drops=[verdict], tally=Counter(verdict.tally))
     passed = Passed([message])
     for step in plan.steps:
         await run_step(step, passed, tx)
@@ -78,7 +79,11 @@ async def run_together(plan: ChannelPlan, messages: Sequence[Message], tx: Outco
     found = []
     for message in messages:
         verdict = plan.keep(message)
-        found.append(Passed([], drops=[verdict]) if isinstance(verdict, Drop) else Passed([message]))
+        found.append(
+            Passed([], drops=[verdict], tally=Counter(verdict.tally))
+            if isinstance(verdict, Drop)
+            else Passed([message])
+        )
     for step in plan.steps:
         if step.plugin.together is None:
             for passed in found:
@@ -112,9 +117,14 @@ async def run_step(step: Bound, passed: Passed, tx: OutcomeTransaction | None) -
 
 def _sort(step: Bound, passed: Passed, made: Sequence[Sequence[StepOutput]]) -> None:
     outputs = [output for some in made for output in (some or [Drop(f"{step.name} gave nothing")])]
-    passed.messages = [output for output in outputs if isinstance(output, Message)]
+    messages = [output for output in outputs if isinstance(output, Message)]
+    drops = [output for output in outputs if isinstance(output, Drop)]
+    passed.tally.update(_counted(messages))
+    for drop in drops:
+        passed.tally.update(drop.tally)
+    passed.messages = list(map(_without_tally, messages))
     passed.asides += [output for output in outputs if isinstance(output, Aside)]
-    passed.drops += [output for output in outputs if isinstance(output, Drop)]
+    passed.drops += drops
 
 
 def takes_several(plan: ChannelPlan) -> bool:
@@ -151,7 +161,7 @@ def outcome_of(plan: ChannelPlan, message: Message, passed: Passed, now: datetim
     children = [_set_aside(plan, message, aside, now) for aside in passed.asides]
     deliveries: list[Delivery] = []
     for made in passed.messages:
-        output = _behind(plan, message, _without_tally(made))
+        output = _behind(plan, message, made)
         children += [Child(output.child(channel, message, now)) for channel in plan.feeds]
         deliveries += [_delivery(message, output, destination.name) for destination in plan.destinations]
     if children or deliveries:
@@ -166,20 +176,18 @@ def outcome_of(plan: ChannelPlan, message: Message, passed: Passed, now: datetim
 
 
 def _tally(passed: Passed) -> dict[str, int]:
-    """Counts that steps left in `meta["tally"]` as `new=2 duplicate=1`, and the parts that were set aside."""
-    counted = [output.meta["tally"] for output in passed.messages if "tally" in output.meta]
-    if not (counted or passed.drops or passed.asides):
-        return {}
-    tally: Counter[str] = Counter()
-    for text in counted:
-        for item in text.split():
+    """What the steps counted, and the parts that were set aside."""
+    return {**passed.tally, "set-aside": len(passed.asides)} if passed.asides else dict(passed.tally)
+
+
+def _counted(outputs: Iterable[Message]) -> Counter[str]:
+    """Counts that a step left in `meta["tally"]` as `new=2 duplicate=1`."""
+    counted: Counter[str] = Counter()
+    for output in outputs:
+        for item in output.meta.get("tally", "").split():
             word, _, number = item.partition("=")
-            tally[word] += int(number)
-    for drop in passed.drops:
-        tally.update(drop.tally)
-    if passed.asides:
-        tally["set-aside"] = len(passed.asides)
-    return dict(tally)
+            counted[word] += int(number)
+    return counted
 
 
 def _without_tally(output: Message) -> Message:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from engine.brokers.naming import process_queue
 from engine.config.plan import ChannelPlan
 from engine.contracts.journal import Receipt
-from engine.contracts.plugins import Arrival, Source
+from engine.contracts.plugins import Arrival, PromptSource, Source
 from engine.model.errors import Unavailable
 from engine.model.ids import new_id
 from engine.model.lane import in_lane, lane_of
@@ -31,7 +31,8 @@ class Ingest:
         self._plan = plan
         self._source = source
         self._tools = tools
-        self._room = asyncio.Semaphore(plan.holds_up_to)
+        self._room = plan.holds_up_to
+        self._left = asyncio.Event()
         self._waiting: list[Arrival] = []
         self._arrived = asyncio.Event()
         self._ended = False
@@ -41,6 +42,8 @@ class Ingest:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._commit_loop(group))
             try:
+                if isinstance(self._source, PromptSource):
+                    self._source.hand_to(self._take)
                 await self._take_all()
             finally:
                 self._ended = True
@@ -49,13 +52,25 @@ class Ingest:
     async def _take_all(self) -> None:
         arrivals = aiter(self._source.deliveries())
         while True:
-            await self._room.acquire()
+            while not self._room:
+                self._left.clear()
+                await self._left.wait()
+            self._room -= 1  # before there is an arrival to put there
             try:
                 arrival = await anext(arrivals)
             except StopAsyncIteration:
                 return
             self._waiting.append(arrival)
             self._arrived.set()
+
+    def _take(self, arrival: Arrival) -> bool:
+        """See `PromptSource`."""
+        if not self._room or self._ended:
+            return False
+        self._room -= 1
+        self._waiting.append(arrival)
+        self._arrived.set()
+        return True
 
     async def _commit_loop(self, group: asyncio.TaskGroup) -> None:
         while not (self._ended and not self._waiting):
@@ -116,5 +131,5 @@ class Ingest:
         self._leave(batch)
 
     def _leave(self, batch: Sequence[Arrival]) -> None:
-        for _ in batch:
-            self._room.release()
+        self._room += len(batch)
+        self._left.set()

@@ -52,8 +52,8 @@ def oru(readings: int) -> bytes:
 
 def typed(raw: bytes) -> list[tuple[str, Decimal, str, str, Written]]:
     """Code, number, unit, status and time (with its offset and precision) of every OBX."""
-    codes, values, units, statuses, times = zip(*parse(raw).rows("OBX", 3, 5, 6, 11, 14), strict=True)
-    return list(zip(codes, map(Decimal, values), units, statuses, map(read_dtm, times), strict=True))
+    rows = parse(raw).rows("OBX", 3, 5, 6, 11, 14)
+    return [(code, Decimal(value), unit, status, read_dtm(time)) for code, value, unit, status, time in rows]
 
 
 def records(raw: bytes) -> int:

@@ -92,9 +92,12 @@ class Taken:
 
 
 class Door:
-    """A running listener. With `verdict` each arrival is settled at once by it; without, the test settles."""
+    """A running listener. With `verdict` each arrival is settled at once by it; without, the test settles. `prompt`:
+    it is settled in the very call in which the listener hands it over."""
 
-    def __init__(self, verdict: Callable[[int], sdk.Verdict] | None = accept, **settings: Any) -> None:
+    def __init__(
+        self, verdict: Callable[[int], sdk.Verdict] | None = accept, *, prompt: bool = False, **settings: Any
+    ) -> None:
         self.clock = ManualClock()
         self.log = MemoryLog()
         context = plugin_context(clock=self.clock, log=self.log)
@@ -105,6 +108,14 @@ class Door:
         self._changed = asyncio.Condition()
         self._peers = AsyncExitStack()
         self._task: asyncio.Task[None] | None = None
+        if prompt:
+            self.listener.hand_to(self._take)
+
+    def _take(self, arrival: sdk.Arrival) -> bool:
+        assert self._verdict is not None
+        self.taken.append(Taken(len(self.taken), arrival))
+        arrival.settle(self._verdict(len(self.taken) - 1))
+        return True
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())

@@ -38,9 +38,16 @@ class WatchedLog:
 
 
 async def settle_all(listener: MllpListener, chance: Random) -> None:
-    """The engine's part: most messages are stored."""
+    """The engine's part: most messages are stored, some at the moment they come."""
     verdicts: list[sdk.Verdict] = [sdk.Accepted("x")] * 8
     verdicts += [sdk.Rejected("no", "it is wrong"), sdk.Deferred(1.0, "later")]
+
+    def take(arrival: sdk.Arrival) -> bool:
+        if taken := chance.random() < 0.5:
+            arrival.settle(chance.choice(verdicts))
+        return taken
+
+    listener.hand_to(take)
     async for arrival in listener.deliveries():
         await arrival.settle(chance.choice(verdicts))
 

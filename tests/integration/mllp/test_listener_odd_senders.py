@@ -119,9 +119,10 @@ async def heard_to_the_end(peer: Peer) -> list[str]:
     return [f"{answer.code} {answer.control_id}".strip() for answer in answers]
 
 
+@pytest.mark.parametrize("prompt", [False, True], ids=["asked", "handed over"])
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row.number} {row.what}")
-async def test_an_odd_sender_gets_what_the_page_says(row: Row) -> None:
-    async with Door(accepts=("ORU",), max_size="2 MB") as door:
+async def test_an_odd_sender_gets_what_the_page_says(row: Row, prompt: bool) -> None:
+    async with Door(accepts=("ORU",), max_size="2 MB", prompt=prompt) as door:
         peer, other = await door.peer(), await door.peer()
         await play(door, peer, SENT[row.number])
         if row.connection == "closed":
