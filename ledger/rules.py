@@ -195,7 +195,10 @@ def decide(
 
 def _is_moved(new: Claim, current: Claim) -> bool:
     """It was withdrawn from one patient and is said of another now (HL7 v2 OBX-11 `W`, then a result under the right
-    PID): no older version, even if it repeats the time of the first analysis."""
+    PID): no older version, even if it repeats the time of the first analysis. A FHIR version does not: it says when
+    the server made it."""
+    if new.road is Road.FHIR and new.version is not None:
+        return False
     return current.withdrawn and not new.withdrawn and new.patient != current.patient
 
 

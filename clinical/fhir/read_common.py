@@ -8,8 +8,9 @@ import msgspec
 
 from clinical.fhir.errors import FhirError
 from clinical.fhir.form import PATIENT_SYSTEM
-from clinical.fhir.times import read_date_time
+from clinical.fhir.times import instant_text, read_date_time
 from clinical.records import Device, PatientRef, Road, SourceId, Status
+from clinical.time import moment
 
 RULE, RULE_VERSION = "fhir", "1"
 _OBSERVATION_STATUS: Final = {status.value: status for status in Status}
@@ -123,13 +124,14 @@ def source_of(resource: Mapping[str, Any], form: ReadForm) -> SourceId:
 
 def _version(resource: Mapping[str, Any]) -> str | None:
     """When this version was made, in UTC, and its number on the server where that is one, so that versions sort as
-    text: `meta.lastUpdated` (else `issued`), then `meta.versionId`, which tells versions of one moment apart."""
+    text: `meta.lastUpdated` (else `issued`), then `meta.versionId`, which tells versions of one moment apart. The time
+    is written as HL7 v2's versions are, for one result may come by both roads under one name (OBX-21)."""
     meta = resource.get("meta")
     held = meta if isinstance(meta, dict) else {}
     millis = next((m for text in (held.get("lastUpdated"), resource.get("issued")) if (m := _millis(text))), None)
     text = str(held.get("versionId"))
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
-    return None if millis is None and number is None else f"{millis or 0:015d}/{number or 0:012d}"
+    return None if millis is None and number is None else f"{instant_text(moment(millis or 0))}/{number or 0:012d}"
 
 
 def _millis(text: object) -> int | None:

@@ -2,6 +2,7 @@
 we wrote into the server ourselves."""
 
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from clinical.fhir.resource import to_resource
 from clinical.records import AnyRecord, decode
 from engine import sdk
 from engine.testing.builders import a_message
-from tests.contract.ledger.test_corrections_from_outside import sent, standing
+from tests.contract.ledger.test_corrections_from_outside import oru, sent, standing
 from tests.unit.fhir.builders import a_reading
 from tests.unit.ledger.support import MemoryLedger
 from transformers.fhir_to_records import FhirToRecordsSettings, fhir_to_records
@@ -152,3 +153,35 @@ def test_what_we_wrote_comes_back_as_a_duplicate_and_what_is_marked_over_there_i
 def decode_one(body: bytes) -> tuple[AnyRecord, ...]:
     (output,) = fhir_to_records(a_message(body, sdk.Shape.FHIR), FhirToRecordsSettings())
     return decode(output.body)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_what_was_moved_and_then_taken_back_stays_away_in_whatever_order_its_versions_come(
+    ledger: MemoryLedger, order: tuple[int, ...]
+) -> None:
+    moved = {"subject": {"identifier": {"system": "STM", "value": "MRN2"}}}
+    versions = [
+        glucose(182, "1", 10),
+        glucose(182, "2", 11, status="corrected", **moved),
+        glucose(182, "3", 12, status="entered-in-error", **moved),
+    ]
+    for number in order:
+        take(ledger, versions[number], str(number))
+    assert standing(ledger) == []
+
+
+SYSTEM = "http://stm.example/results"
+
+
+@pytest.mark.parametrize("fhir_first", [True, False])
+@pytest.mark.parametrize(("status", "left"), [("corrected", [("MRN1", 99)]), ("entered-in-error", [])])
+def test_a_result_that_has_one_name_on_both_roads_is_corrected_by_the_later_word(
+    ledger: MemoryLedger, status: str, left: list[tuple[str, int]], fhir_first: bool
+) -> None:
+    correction = glucose(99, "2", 11, status=status, identifier=[{"system": SYSTEM, "value": "R-1"}])
+    if fhir_first:
+        take(ledger, correction, "fhir")
+    oru(ledger, "182", f21=f"R-1^^{SYSTEM}^URI")
+    if not fhir_first:
+        take(ledger, correction, "fhir")
+    assert standing(ledger) == left
