@@ -9,9 +9,9 @@ from clinical.fhir.errors import FhirError
 from clinical.fhir.form import Form
 from clinical.fhir.frame import frame
 from clinical.fhir.quantities import UNIT_TEXT
-from clinical.fhir.terms import LOINC, UCUM, category, concept
+from clinical.fhir.terms import LOINC, UCUM, UNKNOWN, category, concept
 from clinical.fhir.times import date_time
-from clinical.records import Analyte, Detection, Glucose, Status
+from clinical.records import Analyte, AnyRecord, Detection, Glucose, Quantity, Status
 from clinical.units import MG_DL, MMOL_L, STEP
 
 _GUIDE = "http://hl7.org/fhir/uv/cgm/StructureDefinition/cgm-sensor-reading-"
@@ -39,7 +39,8 @@ def glucose_to_observation(record: Glucose, form: Form = _DEFAULT, recorded: dat
 
     The value is a Decimal with the digits of its unit's step (182 mg/dL, 10.1 and 10.0 mmol/L), so write it with
     `frame.encode`. Below or above the measuring range it is the limit with a comparator. The identifier does not
-    contain the value. Raises FhirError if the subject cannot be named.
+    contain the value; nor does the resource where it was withdrawn without one. Raises FhirError if the subject cannot
+    be named.
     """
     unit = record.value.unit
     if unit not in _GLUCOSE_UNITS:
@@ -50,16 +51,25 @@ def glucose_to_observation(record: Glucose, form: Form = _DEFAULT, recorded: dat
         observation["category"] = category(form.category)
     observation["code"] = _code(record.analyte, unit)
     observation["effectiveDateTime"] = date_time(record.effective)
-    value: dict[str, Any] = {"value": record.value.steps * STEP[unit]}
-    if record.detection is not None:
-        value["comparator"] = COMPARATOR[record.detection]
-    value["unit"] = UNIT_TEXT[unit]
-    value["system"] = UCUM
-    value["code"] = unit
-    observation["valueQuantity"] = value
+    if is_withdrawn_alone(record, record.value):
+        observation["dataAbsentReason"] = UNKNOWN
+    else:
+        observation["valueQuantity"] = _value(record, unit)
     if device is not None:
         observation["device"] = device
     return observation
+
+
+def is_withdrawn_alone(record: AnyRecord, value: Quantity) -> bool:
+    """Was it withdrawn without saying of which value? Its 0 is none then."""
+    return value.steps == 0 and record.status is Status.ENTERED_IN_ERROR
+
+
+def _value(record: Glucose, unit: str) -> dict[str, Any]:
+    value: dict[str, Any] = {"value": record.value.steps * STEP[unit]}
+    if record.detection is not None:
+        value["comparator"] = COMPARATOR[record.detection]
+    return {**value, "unit": UNIT_TEXT[unit], "system": UCUM, "code": unit}
 
 
 @lru_cache(maxsize=64)

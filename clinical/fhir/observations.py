@@ -9,13 +9,14 @@ from typing import Any
 
 from clinical.fhir.form import Form
 from clinical.fhir.frame import effective, frame
-from clinical.fhir.observation import STATUS
+from clinical.fhir.observation import STATUS, is_withdrawn_alone
 from clinical.fhir.quantities import quantity
 from clinical.fhir.terms import (
     ANNOTATION_KINDS,
     DEVICE_EVENTS,
     LOINC,
     OBSERVATION_KINDS,
+    UNKNOWN,
     category,
     coding,
     concept,
@@ -44,8 +45,7 @@ TOTALS = ("total", "basal", "bolus")
 def carbohydrate(record: Carbohydrate, form: Form, recorded: datetime | None = None) -> dict[str, Any]:
     """Carbohydrate eaten, in grams."""
     observation = _observation(record, form, recorded, _loinc(WRITTEN[Measure.CARBOHYDRATE]))
-    observation["valueQuantity"] = quantity(record.amount, "amount")
-    return observation
+    return _with_value(observation, record, record.amount, "amount")
 
 
 def vital_sign(record: VitalSign, form: Form, recorded: datetime | None = None) -> dict[str, Any]:
@@ -62,14 +62,16 @@ def vital_sign(record: VitalSign, form: Form, recorded: datetime | None = None) 
         seconds=record.duration_seconds,
     )
     observation["category"] = category(_CATEGORIES.get(record.kind, "vital-signs"))
-    observation["valueQuantity"] = quantity(record.value, "value")
-    return observation
+    return _with_value(observation, record, record.value, "value")
 
 
 def blood_pressure(record: BloodPressure, form: Form, recorded: datetime | None = None) -> dict[str, Any]:
     """The panel, with systolic, diastolic and, where there is one, the pulse as components."""
     observation = _observation(record, form, recorded, _loinc(BLOOD_PRESSURE), profile=_PROFILE + "bp")
     observation["category"] = category("vital-signs")
+    if is_withdrawn_alone(record, record.systolic):
+        observation["dataAbsentReason"] = UNKNOWN
+        return observation
     parts = [(Measure.SYSTOLIC, record.systolic), (Measure.DIASTOLIC, record.diastolic)]
     if record.pulse is not None:
         parts.append((Measure.HEART_RATE, record.pulse))
@@ -88,9 +90,7 @@ def insulin_total(record: InsulinTotal, form: Form, recorded: datetime | None = 
             _component(concept(OBSERVATION_KINDS, f"{INSULIN_TOTAL}-{name}"), value, name) for name, value in parts
         ]
     else:
-        observation["dataAbsentReason"] = concept(
-            "http://terminology.hl7.org/CodeSystem/data-absent-reason", "unknown", "Unknown"
-        )
+        observation["dataAbsentReason"] = UNKNOWN
     return observation
 
 
@@ -131,6 +131,14 @@ def _observation(
     observation[f"effective{kind}"] = value
     if device is not None:
         observation["device"] = device
+    return observation
+
+
+def _with_value(observation: dict[str, Any], record: AnyRecord, value: Quantity, path: str) -> dict[str, Any]:
+    if is_withdrawn_alone(record, value):
+        observation["dataAbsentReason"] = UNKNOWN
+    else:
+        observation["valueQuantity"] = quantity(value, path)
     return observation
 
 

@@ -31,6 +31,10 @@ def concept(system: str, code: str, display: str | None = None, text: str | None
     return {**made, "text": text} if text else made
 
 
+UNKNOWN = concept("http://terminology.hl7.org/CodeSystem/data-absent-reason", "unknown", "Unknown")
+"""dataAbsentReason of what has no value; read-only, since it is shared."""
+
+
 @lru_cache(maxsize=8)
 def category(code: str) -> list[dict[str, Any]]:
     """An observation's category; read-only, since it is shared."""

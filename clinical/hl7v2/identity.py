@@ -22,7 +22,8 @@ def source_id(
 
     Best is the sender's own instance identifier (OBX-21, an EI). Without it: sender, patient, filler's (else placer's)
     order number, code (OBX-3), sub-id (OBX-4), instant in UTC and the device (OBX-18), hashed. The value is no part
-    of it, so a correction finds what it corrects; the instant is, so a day of equal codes stays many readings.
+    of it, so a correction finds what it corrects; the instant is, so a day of equal codes stays many readings. So is a
+    wall time that the zone leaves out: a clock that was not put forward gives the next hour the same instants again.
     """
     if own := obx.leaf(_INSTANCE).strip():
         system = obx.leaf(_INSTANCE, 3).strip() or obx.leaf(_INSTANCE, 2).strip() or sender
@@ -35,7 +36,7 @@ def source_id(
         number,
         code,
         obx.leaf(4),
-        str(instant.millis),
+        f"{instant.millis} {instant.local}" if instant.gap else str(instant.millis),
         obx.raw(_EQUIPMENT),
     )
     value = hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]

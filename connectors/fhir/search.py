@@ -13,6 +13,7 @@ from clinical.fhir.errors import FhirError
 from clinical.fhir.frame import encode
 from clinical.fhir.times import instant_text, read_date_time
 from connectors.fhir.answers import Reply, refusal
+from connectors.fhir.paging import next_of
 from connectors.fhir.settings import FhirSearchSettings
 from connectors.fhir.wire import FORM, Wire
 from engine import sdk
@@ -111,18 +112,15 @@ class FhirSearch:
         return page
 
     def _next(self, page: Mapping[str, Any]) -> str | None:
-        links = page.get("link")
-        for link in links if isinstance(links, list) else ():
-            if isinstance(link, dict) and link.get("relation") == "next" and isinstance(url := link.get("url"), str):
-                below = self._wire.below_base(url)
-                if below is None:
-                    raise sdk.NeedsOperator(
-                        "the server's next page lies outside base, where our sign-in is not shown; write the base that "
-                        "its links have",
-                        code="page-elsewhere",
-                    )
-                return below
-        return None
+        url = next_of(page)
+        below = self._wire.below_base(url) if url is not None else None
+        if url is not None and below is None:
+            raise sdk.NeedsOperator(
+                "the server's next page lies outside base, where our sign-in is not shown; write the base that its "
+                "links have",
+                code="page-elsewhere",
+            )
+        return below
 
     def _arrival(self, body: bytes, taken: "asyncio.Future[bool]") -> sdk.Arrival:
         async def settle(verdict: sdk.Verdict) -> None:

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from connectors.fhir.answers import Reply, judge, refusal, unclear
 from connectors.fhir.batch import SUBMIT, bundle_of, receives_submissions, replies_of, submission_of
+from connectors.fhir.paging import next_of
 from connectors.fhir.repeats import Repeats, creates_conditionally
 from connectors.fhir.settings import FhirServerSettings
 from connectors.fhir.wire import FORM, Wire
 from connectors.fhir.write import Key, Write, read_write
 from engine import sdk
 
+_MOST_PAGES: Final = 20
 _MINIMAL: Final = {"Prefer": "return=minimal"}
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
@@ -196,7 +198,8 @@ class FhirServer:
         return self._judge(write, reply)
 
     async def _find(self, write: Write) -> tuple[str, str | None] | sdk.EngineError | None:
-        """Id and version of what has our identifier, by a search in the body of a POST; see `_target`."""
+        """Id and version of what has our identifier, by a search in the body of a POST; see `_target`. An empty page
+        with a next one says nothing yet."""
         found = await self._wire.call(
             "POST",
             f"{write.resource_type}/_search",
@@ -204,7 +207,18 @@ class FhirServer:
             content_type=FORM,
             extra={"Prefer": "handling=strict"},
         )
-        return _target(write, found) if found.ok else refusal(write.resource_type, found, self._clock.now())
+        for _ in range(_MOST_PAGES):
+            if not found.ok:
+                return refusal(write.resource_type, found, self._clock.now())
+            target = _target(write, found)
+            following = next_of(found.resource or {}) if target is None else None
+            if following is None:
+                return target if target is not None else _hidden(found)
+            below = self._wire.below_base(following)
+            if below is None:
+                return unclear("the server's search goes on outside base")
+            found = await self._wire.call("GET", below, b"")
+        return unclear("the server's search has no end")
 
     def _judge(self, write: Write, reply: Reply) -> Result:
         return judge(write, reply, self._clock.now())
@@ -253,6 +267,15 @@ def _target(write: Write, reply: Reply) -> tuple[str, str | None] | sdk.EngineEr
         return unclear("the server's search answered with a resource that has no id")
     version = meta.get("versionId") if isinstance(meta, dict) else None
     return id_, version if isinstance(version, str) and _ID.fullmatch(version) else None
+
+
+def _hidden(reply: Reply) -> sdk.EngineError | None:
+    """A search that counts what it does not show: to create it would be to double it."""
+    total = (reply.resource or {}).get("total")
+    if not isinstance(total, int) or total <= 0:
+        return None
+    text = "the server's search counts a resource that it does not show, so nobody can tell if ours is there"
+    return sdk.Refused(f"{text}; ask the site if our sign-in may read it", code="search-hidden")
 
 
 plugin = sdk.destination(

@@ -1,5 +1,6 @@
 """One HTTP session with one FHIR server: a call gives a Reply or raises an error word."""
 
+import codecs
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -42,11 +43,20 @@ class Wire:
         )
 
     def below_base(self, address: str) -> str | None:
-        """The part of an address below our base, as `call` takes it; None for one that leads elsewhere."""
-        base = self._settings.base
-        if "://" not in address:
-            return address.lstrip("/") if not address.startswith("//") else None
-        rest = address[len(base) :] if address.startswith(base) else ""
+        """The part of an address below our base, as `call` takes it; None for one that leads elsewhere. A relative one
+        is below the base (R4 section 2.36.4), one that begins with / below the host."""
+        base = URL(self._settings.base, encoded=True)
+        try:
+            found = URL(address, encoded=True)
+            elsewhere = found.absolute and _origin(found) != _origin(base)
+        except ValueError:
+            return None
+        if elsewhere or ".." in found.parts:
+            return None
+        if not found.absolute and not address.startswith("/"):
+            return None if found.scheme else address
+        root, path = base.raw_path.rstrip("/"), found.raw_path_qs
+        rest = path[len(root) :] if path.startswith(root) else ""
         return rest.lstrip("/") if rest[:1] in ("/", "?") else None
 
     async def close(self) -> None:
@@ -114,6 +124,10 @@ class Wire:
         return headers
 
 
+def _origin(url: URL) -> tuple[str, str, int | None, str | None]:
+    return url.scheme.lower(), (url.host or "").lower(), url.port, url.user
+
+
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     while chunk := await answer.content.readany():
@@ -125,6 +139,7 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 def _reply(answer: aiohttp.ClientResponse, body: bytes) -> Reply:
     resource: Any = None
+    body = body.removeprefix(codecs.BOM_UTF8)
     if body.strip():
         try:
             resource = orjson.loads(body)

@@ -17,6 +17,7 @@ _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 _ASSERTION_SECONDS: Final = 240  # 300 at most; their clock may be behind ours
 _RENEW_BEFORE_SECONDS: Final = 30
 _DEFAULT_LIFETIME_SECONDS: Final = 300
+_LONGEST_LIFETIME_SECONDS: Final = 86_400
 _LARGEST_ANSWER: Final = 256 * 1024
 _PATIENCE_SECONDS: Final = 30.0
 
@@ -96,9 +97,8 @@ class Tokens:
         if not isinstance(kind, str) or kind.lower() != "bearer":
             raise sdk.NeedsOperator("the token endpoint gives tokens that are not Bearer", code="token-type")
         self._compare(answer.get("scope"))
-        seconds = answer.get("expires_in")
-        lifetime = seconds if isinstance(seconds, int) and seconds > 0 else _DEFAULT_LIFETIME_SECONDS
-        return token, now + timedelta(seconds=max(lifetime - _RENEW_BEFORE_SECONDS, lifetime // 2))
+        lifetime = _lifetime_seconds(answer.get("expires_in"))
+        return token, now + timedelta(seconds=max(lifetime - _RENEW_BEFORE_SECONDS, lifetime / 2))
 
     def _compare(self, granted: Any) -> None:
         """A server may grant less than was asked for (section 2.0.9): said once for each token."""
@@ -122,6 +122,15 @@ class Tokens:
             raise sdk.NeedsOperator(
                 "SMART discovery names a token endpoint that is not https; write token_url", code="smart-discovery"
             ) from None
+
+
+def _lifetime_seconds(given: Any) -> float:
+    """What `expires_in` says (a number; some servers write it as text), a day at most."""
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError):
+        return _DEFAULT_LIFETIME_SECONDS
+    return min(seconds, _LONGEST_LIFETIME_SECONDS) if seconds > 0 else _DEFAULT_LIFETIME_SECONDS
 
 
 def _refusal(status: int, answer: Mapping[str, Any], wait: float | None) -> sdk.EngineError:

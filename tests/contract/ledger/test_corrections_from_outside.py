@@ -64,6 +64,23 @@ def standing(ledger: MemoryLedger) -> list[tuple[str, int]]:
     return [(patient, steps) for patient, _, steps, *_ in ledger.truths()]
 
 
+def test_a_clock_that_was_not_put_forward_does_not_correct_the_hour_that_the_zone_leaves_out(
+    ledger: MemoryLedger,
+) -> None:
+    """01:30 of 29 March does not occur in Dublin; read with the offset before it, it is the instant of 02:30."""
+    outputs = []
+    for wall, value in (("20260329013000", "100"), ("20260329023000", "140")):
+        raw = message(MSH, PID, OBR, obx(value=value, time=wall))
+        (output,) = oru_to_records(a_message(raw, Shape.HL7V2), OruToRecordsSettings(timezone="Europe/Dublin"))
+        assert isinstance(output, Message)
+        outputs.append(decode(output.body)[0])
+        sent(ledger, output, wall)
+    assert [record.effective.gap for record in outputs] == [True, False]
+    assert outputs[0].source.value != outputs[1].source.value
+    assert standing(ledger) == [("MRN1", 100)]
+    assert ledger.fates() == {"new": 1, "conflict": 1}
+
+
 @pytest.mark.parametrize("status", ["C", "A"])
 def test_a_correction_changes_the_same_record(ledger: MemoryLedger, status: str) -> None:
     oru(ledger, "182")

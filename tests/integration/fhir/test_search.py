@@ -114,7 +114,32 @@ async def test_a_page_that_the_journal_did_not_take_comes_again(pages: Pages) ->
     assert (cursors.values, pages.pages_read) == ({}, 1)
 
 
-@pytest.mark.parametrize("url", ["http://evil.example/r4?page=1", "//evil.example/", "http://127.0.0.1:1/r4?page=1"])
+@pytest.mark.parametrize("url", ["?page={}", "/r4?page={}", "HTTP://{host}/r4?page={}"])
+async def test_next_links_may_be_relative_to_the_base_or_to_the_host(pages: Pages, url: str) -> None:
+    numbers = iter((1, 2))
+    host = pages.base.removeprefix("http://").removesuffix("/r4")
+
+    def linked(bundle: dict[str, Any]) -> dict[str, Any]:
+        if "link" not in bundle:
+            return bundle
+        return {**bundle, "link": [{"relation": "next", "url": url.format(next(numbers), host=host)}]}
+
+    pages.shape = linked
+    assert len(await read(pages, MemoryCursors(), 3)) == 3
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://evil.example/r4?page=1",
+        "//evil.example/",
+        "http://127.0.0.1:1/r4?page=1",
+        "/other?page=1",
+        "../other?page=1",
+        "%2e%2e/other?page=1",
+        "http://[",
+    ],
+)
 async def test_no_page_is_fetched_from_elsewhere(pages: Pages, url: str) -> None:
     pages.elsewhere = url
     with pytest.raises(sdk.NeedsOperator) as raised:

@@ -50,7 +50,7 @@ class Authority:
         self.written: list[str] = []
         self.answer: tuple[int, Any, dict[str, str]] | None = None
         self.extra: dict[str, Any] = {}
-        self.expires_in: int | None = 300
+        self.expires_in: Any = 300
         self.dead: set[str] = set()
         self.configuration: tuple[int, Any] | None = None
         app = web.Application()

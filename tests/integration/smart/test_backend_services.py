@@ -103,6 +103,20 @@ async def test_a_token_serves_until_shortly_before_it_ends_and_every_assertion_i
     assert len(ids) == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "holds_seconds"), [("60", 29), (60.0, 29), (10**18, 86_000), ("soon", 269), (-1, 269)]
+)
+async def test_a_lifetime_is_read_as_servers_write_it(
+    authority: Authority, clock: ManualClock, connect: Connect, said: Any, holds_seconds: int
+) -> None:
+    authority.expires_in = said
+    server = await connect()
+    for seconds in (0, holds_seconds, 500):
+        await clock.advance(seconds)
+        await server.send(a_write())
+    assert authority.written == ["Bearer token-1"] * 2 + ["Bearer token-2"]
+
+
 async def test_calls_at_once_ask_for_one_token(authority: Authority, connect: Connect) -> None:
     server = await connect()
     await asyncio.gather(*(server.send(a_write()) for _ in range(8)))
