@@ -5,7 +5,7 @@ from typing import Any
 
 from clinical.fhir.errors import FhirError
 from clinical.fhir.medication import AUTOMATIC, INSULIN, SHORT_ACTING
-from clinical.fhir.read_common import ReadForm, codings_of, effective_of
+from clinical.fhir.read_common import ReadForm, codings_of, effective_of, takes_back
 from clinical.fhir.read_values import original_of, quantity_of
 from clinical.fhir.terms import INSULIN_DELIVERY, RXNORM, SNOMED
 from clinical.insulins import substance_by_rxnorm, substance_of
@@ -87,6 +87,8 @@ def _status(resource: Mapping[str, Any], kind: InsulinKind) -> Status:
     word = resource.get("status")
     if word == "not-done" and kind is InsulinKind.PRIMING:
         return Status.FINAL
+    if word == "not-done" and takes_back(resource):
+        return Status.ENTERED_IN_ERROR
     status = _STATUS.get(str(word))
     if status is None:
         raise FhirError("says that nothing was given", "status", "no-result")

@@ -14,6 +14,8 @@ from clinical.time import moment
 
 RULE, RULE_VERSION = "fhir", "1"
 _OBSERVATION_STATUS: Final = {status.value: status for status in Status}
+_CORRECTIONS: Final = frozenset({Status.AMENDED, Status.CORRECTED})
+_HOLDS_A_VALUE: Final = ("value", "component")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,22 @@ def common(resource: Mapping[str, Any], form: ReadForm, known: Mapping[str, Any]
 
 
 def observation_status(resource: Mapping[str, Any]) -> Status:
-    """The record's status. Raises FhirError for one that says there is no result (registered, cancelled, unknown)."""
-    status = _OBSERVATION_STATUS.get(str(resource.get("status")))
+    """The record's status; entered in error for a correction that leaves no value, only why. Raises FhirError for one
+    that says there is no result (registered, cancelled, unknown), unless it `takes_back` one."""
+    word = resource.get("status")
+    status = _OBSERVATION_STATUS.get(str(word))
+    if status is None and word == "cancelled" and takes_back(resource):
+        return Status.ENTERED_IN_ERROR
     if status is None:
         raise FhirError("says that there is no result that counts", "status", "no-result")
-    return status
+    empty = "dataAbsentReason" in resource and not any(name.startswith(_HOLDS_A_VALUE) for name in resource)
+    return Status.ENTERED_IN_ERROR if empty and status in _CORRECTIONS else status
+
+
+def takes_back(resource: Mapping[str, Any]) -> bool:
+    """Is what has no result a later version of something with a time? Then an earlier one may have told of a result,
+    which does not count any more. Only servers that number their versions say so."""
+    return _number(resource) > 1 and any(name.startswith(("effective", "occurence")) for name in resource)
 
 
 def effective_of(resource: Mapping[str, Any], stem: str = "effective", *, day: bool = False) -> dict[str, Any]:
@@ -129,9 +142,15 @@ def _version(resource: Mapping[str, Any]) -> str | None:
     meta = resource.get("meta")
     held = meta if isinstance(meta, dict) else {}
     millis = next((m for text in (held.get("lastUpdated"), resource.get("issued")) if (m := _millis(text))), None)
-    text = str(held.get("versionId"))
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
-    return None if millis is None and number is None else f"{instant_text(moment(millis or 0))}/{number or 0:012d}"
+    number = _number(resource)
+    return f"{instant_text(moment(millis or 0))}/{number:012d}" if millis is not None or number else None
+
+
+def _number(resource: Mapping[str, Any]) -> int:
+    """`meta.versionId` where it is a number; else 0."""
+    meta = resource.get("meta")
+    text = str(meta.get("versionId")) if isinstance(meta, dict) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else 0
 
 
 def _millis(text: object) -> int | None:

@@ -170,6 +170,37 @@ def test_what_was_moved_and_then_taken_back_stays_away_in_whatever_order_its_ver
     assert standing(ledger) == []
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("resource", "word"),
+    [(glucose(182), "cancelled"), (observation("85354-9", component=PRESSURE), "cancelled"), (INSULIN, "not-done")],
+    ids=["glucose", "blood pressure", "insulin"],
+)
+@pytest.mark.parametrize("keeps_its_value", [True, False])
+def test_a_later_version_without_a_result_takes_back_what_an_earlier_one_told(
+    ledger: MemoryLedger, resource: dict[str, Any], word: str, keeps_its_value: bool, order: tuple[int, int]
+) -> None:
+    values = () if keeps_its_value else ("valueQuantity", "component", "dosage")
+    gone = {name: held for name, held in resource.items() if name not in values}
+    meta = {"versionId": "2", "lastUpdated": "2026-11-20T11:00:00Z"}
+    for number in order:
+        take(ledger, [resource, {**gone, "status": word, "meta": meta}][number], str(number))
+    assert standing(ledger) == []
+
+
+def test_a_correction_that_leaves_no_value_takes_back_the_old_one(ledger: MemoryLedger) -> None:
+    take(ledger, glucose(182), "1")
+    absent = {"coding": [{"code": "error"}]}
+    take(ledger, observation("99504-3", "2", 11, status="corrected", dataAbsentReason=absent), "2")
+    assert (standing(ledger), ledger.withdrawn()) == ([], 1)
+
+
+def test_what_was_called_off_before_anything_was_measured_has_no_result() -> None:
+    ordered = observation("99504-3", "2", 11, status="cancelled", effectiveDateTime=...)
+    made = fhir_to_records(a_message(orjson.dumps(ordered), sdk.Shape.FHIR), FhirToRecordsSettings())
+    assert made == sdk.Drop("no records (1 no-result)")
+
+
 SYSTEM = "http://stm.example/results"
 
 

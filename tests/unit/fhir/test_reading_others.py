@@ -132,7 +132,7 @@ def test_what_was_withdrawn_may_have_lost_its_value() -> None:
 
 @pytest.mark.parametrize("status", ["registered", "cancelled", "unknown"])
 def test_what_has_no_result_is_counted_and_passed_over(status: str) -> None:
-    assert run(observation(status=status)) == [sdk.Drop("no records (1 no-result)")]
+    assert run(observation(status=status, meta={"versionId": "1"})) == [sdk.Drop("no records (1 no-result)")]
 
 
 @pytest.mark.parametrize(("comparator", "detection"), [("<", Detection.BELOW), (">=", Detection.ABOVE), (None, None)])
