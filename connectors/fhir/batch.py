@@ -70,6 +70,26 @@ def replies_of(bundle: Mapping[str, Any] | None, count: int) -> list[Reply | Non
     return [_reply(entry) for entry in entries]
 
 
+def by_write(writes: Sequence[Write], replies: Sequence[Reply | None]) -> list[Reply | None]:
+    """The answers by the writes that they are of. R4 wants them in the order of the request; where a resource that came
+    back has another write's identifier they are not, and then only those count that name their write so."""
+    named = [_named(writes, place, reply) for place, reply in enumerate(replies)]
+    if all(number in (None, place) for place, number in enumerate(named)):
+        return list(replies)
+    found: list[Reply | None] = [None] * len(writes)
+    for number, reply in zip(named, replies, strict=True):
+        if number is not None:
+            found[number] = reply
+    return found
+
+
+def _named(writes: Sequence[Write], place: int, reply: Reply | None) -> int | None:
+    if reply is None or reply.resource is None or "identifier" not in reply.resource:
+        return None
+    nearest = (place, *(number for number in range(len(writes)) if number != place))
+    return next((number for number in nearest if writes[number].matches(reply.resource)), None)
+
+
 def _reply(entry: Any) -> Reply | None:
     response = entry.get("response") if isinstance(entry, dict) else None
     if not isinstance(response, dict):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from connectors.fhir.answers import Reply, judge, refusal, unclear
-from connectors.fhir.batch import SUBMIT, bundle_of, receives_submissions, replies_of, submission_of
+from connectors.fhir.batch import SUBMIT, bundle_of, by_write, receives_submissions, replies_of, submission_of
 from connectors.fhir.paging import next_of
 from connectors.fhir.repeats import Repeats, creates_conditionally
 from connectors.fhir.settings import FhirServerSettings
@@ -146,8 +146,10 @@ class FhirServer:
                 f"the server answered {reply.status} with no response to these {len(writes)} entries", reply.raw
             )
         return [
-            judge(write, part, now) if part else unclear("the server's response to this entry says no status")
-            for write, part in zip(writes, replies, strict=True)
+            judge(write, part, now)
+            if part
+            else unclear("nothing in the server's response says what became of this entry")
+            for write, part in zip(writes, by_write(writes, replies), strict=True)
         ]
 
     async def _singly(self, writes: Sequence[Write]) -> list[Result]:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from engine import sdk
-from tests.integration.fhir.conftest import Connect, a_write
+from tests.integration.fhir.conftest import Connect, a_write, writes
 
 OURS = {**orjson.loads(a_write().body), "id": "7"}
 
@@ -36,6 +36,25 @@ class Searched:
     async def _create(self, _: web.Request) -> web.Response:
         self.creates += 1
         return web.Response(status=201, headers={"Location": f"{self.base}/Observation/8"})
+
+
+async def test_answers_of_a_batch_in_another_order_are_told_by_what_came_back(connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        sent = [entry["resource"] for entry in (await request.json())["entry"]]
+        made = [{"resource": {**each, "id": f"{n}"}, "response": {"status": "201"}} for n, each in enumerate(sent)]
+        made[0] = {"response": {"status": "422", "outcome": {"resourceType": "OperationOutcome", "issue": []}}}
+        return web.json_response({"resourceType": "Bundle", "type": "batch-response", "entry": made[::-1]})
+
+    app = web.Application()
+    app.router.add_post("/r4", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    destination = await connect(base=f"http://127.0.0.1:{runner.addresses[0][1]}/r4", batch={"up_to": 10})
+    results = await destination.send_many(writes(4))
+    assert [getattr(result, "location", "again") for result in results[1:]] == [f"Observation/{n}" for n in (1, 2, 3)]
+    assert isinstance(results[0], sdk.Unavailable)
+    await runner.cleanup()
 
 
 @pytest.fixture
