@@ -33,6 +33,8 @@ class FhirToRecordsSettings(sdk.Settings):
     """URI of identifiers: assigner, as the links of patients know it."""
     body_fluid_is_cgm: bool = True
     """Read LOINC 2344-0 and 14745-4 as sensor glucose, as older apps wrote it. A laboratory means another fluid."""
+    base: str | None = None
+    """The server's address: an absolute reference to a patient of another server is set aside then."""
     other_codes: Literal["hold", "ignore"] = "ignore"
     """What becomes of resources that are none of a record's kinds."""
 
@@ -43,6 +45,7 @@ class FhirToRecordsSettings(sdk.Settings):
             patient_system=self.patient_system,
             patient_systems=self.patient_systems,
             body_fluid_is_cgm=self.body_fluid_is_cgm,
+            base=self.base,
         )
 
 

@@ -22,12 +22,14 @@ class PatientsToIdentitiesSettings(sdk.Settings):
     """Our name for the server: the assigner of its own ids. The same as in `fhir_to_records`."""
     patient_systems: Mapping[str, str] = Field(default_factory=dict)
     """URI of identifiers: assigner, as the links of patients know it. Other identifiers are not looked at."""
+    base: str | None = None
+    """The server's address: a merge with an absolute reference to a Patient of another server is set aside then."""
     if_unknown: Literal["register", "ignore"] = "register"
     """`register` makes a patient; `ignore` keeps ids only of patients whom another source has brought."""
 
     @cached_property
     def form(self) -> ReadForm:
-        return ReadForm(server=self.server, patient_systems=self.patient_systems)
+        return ReadForm(server=self.server, patient_systems=self.patient_systems, base=self.base)
 
 
 @sdk.stateful_step(

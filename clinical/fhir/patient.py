@@ -25,7 +25,7 @@ def identities_of(patient: Mapping[str, Any], form: ReadForm) -> list[Identities
         if kind not in ("replaced-by", "replaces"):
             continue
         held = link.get("other")
-        other = id_in_reference(held.get("reference") if isinstance(held, dict) else None)
+        other = id_in_reference(held.get("reference") if isinstance(held, dict) else None, form)
         if other is None:
             raise FhirError("names no Patient", f"Patient.link[{place}].other", "merge-alone")
         if kind == "replaces":

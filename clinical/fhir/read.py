@@ -25,7 +25,8 @@ def read_resource(resource: Mapping[str, Any], form: ReadForm = _DEFAULT) -> Any
     """The record that a resource (plain values, numbers best as Decimals) stands for.
 
     Raises FhirError with the element's path: `unknown-code` for what is none of our kinds, `no-result` for a status
-    without a result, `implausible` for a value that nobody can have, and others for what is missing or wrong.
+    without a result, `implausible` for a value that nobody can have, `modifier-extension` for what may not be
+    read without knowing one (R4 section 2.4.2), and others for what is missing or wrong.
     """
     kind = resource.get("resourceType")
     reader = _READERS.get(kind) if isinstance(kind, str) else None
@@ -34,6 +35,7 @@ def read_resource(resource: Mapping[str, Any], form: ReadForm = _DEFAULT) -> Any
     details = read_details(resource)
     try:
         told = {**common(resource, form, known=details), **reader(resource, form, details)}
+        _hold_modified(resource)
         if details:
             told = {name: value for name, value in told.items() if name not in FIELDS} | {"original": {}} | details
         made = msgspec.convert({"records": [told]}, RecordSet)
@@ -42,3 +44,9 @@ def read_resource(resource: Mapping[str, Any], form: ReadForm = _DEFAULT) -> Any
     except msgspec.ValidationError:
         raise FhirError("holds an extension of ours that is no record's", f"{kind}.extension", "details") from None
     return made.records[0]
+
+
+def _hold_modified(resource: Mapping[str, Any]) -> None:
+    if resource.get("modifierExtension"):
+        text = "may turn the meaning round by an extension that we do not know"
+        raise FhirError(text, "modifierExtension", "modifier-extension")

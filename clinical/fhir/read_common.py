@@ -1,5 +1,6 @@
 """What every resource says that a record is made of: patient, time, status, identity, device, notes."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,7 @@ from clinical.time import moment
 RULE, RULE_VERSION = "fhir", "1"
 _OBSERVATION_STATUS: Final = {status.value: status for status in Status}
 _CORRECTIONS: Final = frozenset({Status.AMENDED, Status.CORRECTED})
+_PATIENT: Final = re.compile(r"(?:(https?://\S+?)/)?Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?")
 _HOLDS_A_VALUE: Final = ("value", "component")
 
 
@@ -24,12 +26,14 @@ class ReadForm:
 
     `server` names it: the system of references and ids that have no other. `patient_systems`: URI of identifiers →
     assigner as our links know it. `body_fluid_is_cgm`: read LOINC 2344-0 and 14745-4 as older sensor apps meant them.
+    `base`: the server's address, if references to other servers are to be told from its own.
     """
 
     server: str = "fhir"
     patient_system: str = PATIENT_SYSTEM
     patient_systems: Mapping[str, str] = field(default_factory=dict)
     body_fluid_is_cgm: bool = True
+    base: str | None = None
 
 
 def common(resource: Mapping[str, Any], form: ReadForm, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,16 +100,24 @@ def patient_of(subject: Any, form: ReadForm) -> PatientRef:
             return PatientRef(system=form.patient_system, value=value, id=value)
         named = form.patient_systems.get(system, system) if isinstance(system, str) else form.server
         return PatientRef(system=named.removeprefix(f"{form.patient_system}:"), value=value)
-    if (value := id_in_reference(held.get("reference"))) is not None:
+    if (value := id_in_reference(held.get("reference"), form)) is not None:
         return PatientRef(system=form.server, value=value)
-    raise FhirError("names no patient", "subject", "patient-missing")
+    raise FhirError("names no patient of this server", "subject", "patient-missing")
 
 
-def id_in_reference(reference: Any) -> str | None:
-    """The id in `Patient/123`, relative or absolute, with or without a version."""
-    if not isinstance(reference, str) or "Patient/" not in reference:
+def id_in_reference(reference: Any, form: ReadForm) -> str | None:
+    """The id in `Patient/123`, relative or absolute, with or without a version. An absolute one of another server than
+    `form.base` names nobody here: the same id is another person there."""
+    found = _PATIENT.fullmatch(reference) if isinstance(reference, str) else None
+    if found is None:
         return None
-    return reference.partition("/_history/")[0].rpartition("Patient/")[2] or None
+    base, id_ = found.groups()
+    return id_ if base is None or form.base is None or _bare(base) == _bare(form.base) else None
+
+
+def _bare(base: str) -> str:
+    """Without the scheme: behind a proxy a server may think that it is asked over http."""
+    return base.partition("://")[2].rstrip("/").lower()
 
 
 def codings_of(concept: Any) -> Iterator[tuple[str, str | None, str | None]]:

@@ -5,6 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
+from clinical.fhir.errors import FhirError
+from clinical.fhir.read import read_resource
+from clinical.fhir.read_common import ReadForm
 from clinical.records import (
     Analyte,
     AnyRecord,
@@ -13,6 +16,7 @@ from clinical.records import (
     Glucose,
     InsulinDose,
     InsulinKind,
+    PatientRef,
     Quantity,
     Road,
     Status,
@@ -128,6 +132,35 @@ def test_what_was_withdrawn_may_have_lost_its_value() -> None:
     found = reading(observation(status="entered-in-error", valueQuantity=...))
     assert (found.status, found.value.steps) == (Status.ENTERED_IN_ERROR, 0)
     assert found.done[0].what == "withdrawn without a value"
+
+
+@pytest.mark.parametrize(
+    ("reference", "patient"),
+    [
+        ("Patient/77", "77"),
+        ("https://ehr.example/r4/Patient/77/_history/2", "77"),
+        ("http://EHR.example/r4/Patient/77", "77"),
+        ("https://other.example/r4/Patient/77", None),
+        ("https://ehr.example/r4/tenant-b/Patient/77", None),
+        ("RelatedPatient/77", None),
+        ("Patient/77?x", None),
+    ],
+)
+def test_another_servers_patient_of_that_id_is_somebody_else(reference: str, patient: str | None) -> None:
+    form = ReadForm(server="north", base="https://ehr.example/r4/")
+    resource = observation(subject={"reference": reference})
+    if patient is not None:
+        assert read_resource(resource, form).patient == PatientRef(system="north", value=patient)
+        return
+    with pytest.raises(FhirError) as caught:
+        read_resource(resource, form)
+    assert caught.value.code == "patient-missing"
+
+
+def test_what_has_a_modifier_extension_is_not_read() -> None:
+    with pytest.raises(FhirError) as caught:
+        read_resource(observation(modifierExtension=[{"url": "http://x.example/negated", "valueBoolean": True}]))
+    assert (caught.value.code, caught.value.path) == ("modifier-extension", "Observation.modifierExtension")
 
 
 @pytest.mark.parametrize("status", ["registered", "cancelled", "unknown"])
