@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import aiohttp
@@ -30,6 +31,9 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "invalid_scope": "it does not grant these scopes; compare `scope` with the registration",
     "invalid_request": "it calls the request malformed; compare token_url with the server's documentation",
 }
+
+_MAY_BE_THE_CLOCKS: Final = frozenset({"invalid_client", "invalid_grant", "invalid_request"})
+_CLOCKS_MAY_DIFFER_SECONDS: Final = 30
 
 
 def assertion(settings: BackendServices, key: Key, token_url: str, now: datetime, jti: str) -> str:
@@ -88,9 +92,10 @@ class Tokens:
             "client_assertion_type": _ASSERTION_TYPE,
             "client_assertion": assertion(self._settings, key, self._url, now, sdk.new_id()),
         }
-        status, answer, wait = await _call(session, "POST", self._url, form)
+        status, answer, headers = await _call(session, "POST", self._url, form)
         if status != 200:
-            raise _refusal(status, answer, retry_after_seconds(wait, now))
+            wait = retry_after_seconds(headers.get("Retry-After"), now)
+            raise _refusal(status, answer, wait, _clocks_differ(headers.get("Date"), now))
         token, kind = answer.get("access_token"), answer.get("token_type")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise sdk.Unavailable("the token endpoint answered 200 without a token", code="token-missing")
@@ -133,7 +138,19 @@ def _lifetime_seconds(given: Any) -> float:
     return min(seconds, _LONGEST_LIFETIME_SECONDS) if seconds > 0 else _DEFAULT_LIFETIME_SECONDS
 
 
-def _refusal(status: int, answer: Mapping[str, Any], wait: float | None) -> sdk.EngineError:
+def _clocks_differ(date: str | None, now: datetime) -> str:
+    """What to say of the clocks where they are too far apart for an assertion, by the answer's Date header."""
+    try:
+        theirs = parsedate_to_datetime(date or "").astimezone(UTC)
+    except ValueError:
+        return ""
+    seconds = round((now - theirs).total_seconds())
+    if abs(seconds) <= _CLOCKS_MAY_DIFFER_SECONDS:
+        return ""
+    return f"; our clock is {abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} the server's: set it right"
+
+
+def _refusal(status: int, answer: Mapping[str, Any], wait: float | None, clocks: str) -> sdk.EngineError:
     """The error word for a token endpoint's refusal. What it says in prose stays in the journal."""
     prose = answer.get("error_description")
     detail = prose if isinstance(prose, str) else None
@@ -145,15 +162,16 @@ def _refusal(status: int, answer: Mapping[str, Any], wait: float | None) -> sdk.
         return sdk.Unavailable(f"the token endpoint answered {status}", code="token-unavailable", detail=detail)
     if isinstance(error, str) and error in _REMEDIES:
         code = f"token-{error.replace('_', '-')}"
-        return sdk.NeedsOperator(f"no token from the server: {_REMEDIES[error]}", code=code, detail=detail)
+        text = _REMEDIES[error] + (clocks if error in _MAY_BE_THE_CLOCKS else "")
+        return sdk.NeedsOperator(f"no token from the server: {text}", code=code, detail=detail)
     text = f"no token from the server: it answered {status}; look at client_id, key, scope and token_url"
     return sdk.NeedsOperator(text, code="token-refused", detail=detail)
 
 
 async def _call(
     session: aiohttp.ClientSession, method: str, url: str, form: Mapping[str, str] | None
-) -> tuple[int, Mapping[str, Any], str | None]:
-    """Status, JSON object (empty if it is none) and Retry-After. Redirects are not followed."""
+) -> tuple[int, Mapping[str, Any], Mapping[str, str]]:
+    """Status, JSON object (empty if it is none) and headers. Redirects are not followed."""
     headers = {"Accept": "application/json"}
     try:
         async with session.request(method, url, data=form, headers=headers, allow_redirects=False) as answer:
@@ -164,7 +182,7 @@ async def _call(
                 found = orjson.loads(body)
             except orjson.JSONDecodeError:
                 found = None
-            return answer.status, found if isinstance(found, dict) else {}, answer.headers.get("Retry-After")
+            return answer.status, found if isinstance(found, dict) else {}, answer.headers
     except TimeoutError:
         raise sdk.Unavailable("the authorization server did not answer in time", code="timed-out") from None
     except aiohttp.ClientConnectorCertificateError as error:

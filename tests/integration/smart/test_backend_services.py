@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -121,6 +123,22 @@ async def test_calls_at_once_ask_for_one_token(authority: Authority, connect: Co
     server = await connect()
     await asyncio.gather(*(server.send(a_write()) for _ in range(8)))
     assert (len(authority.forms), len(authority.written)) == (1, 8)
+
+
+@pytest.mark.parametrize("error", ["invalid_client", "invalid_grant"])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, None), (20, None), (400, "our clock is 400 s behind"), (-400, "our clock is 400 s ahead of")],
+)
+async def test_a_refusal_names_clocks_that_differ(
+    authority: Authority, clock: ManualClock, connect: Connect, error: str, seconds: int, said: str | None
+) -> None:
+    theirs = format_datetime(clock.now() + timedelta(seconds=seconds), usegmt=True)
+    authority.answer = (400, {"error": error}, {"Date": theirs})
+    with pytest.raises(sdk.NeedsOperator) as caught:
+        await (await connect()).send(a_write())
+    assert ("our clock is" in str(caught.value)) is (said is not None)
+    assert (said or "") in str(caught.value)
 
 
 async def test_a_token_that_the_server_no_longer_accepts_is_replaced_once(
