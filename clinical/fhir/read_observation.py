@@ -83,6 +83,11 @@ def _reader(code: str, system: str | None) -> _Reader | None:
 
 
 def _glucose(seen: _Seen, analyte: str) -> dict[str, Any]:
+    if (
+        seen.withdrawn and "effectivePeriod" in seen.resource
+    ):  # whose values stand under the series' name and their times
+        text = "takes back what may be a series, and does not say which values it had; withdraw them one by one"
+        raise FhirError(text, "valueSampledData", "series-unclear")
     held = seen.resource.get("valueQuantity")
     value, deeds = (
         (WITHDRAWN_VALUE, [deed("withdrawn without a value")])

@@ -136,3 +136,9 @@ def test_other_measures_that_records_hold_are_read_as_well() -> None:
     beats = [record.value.steps for record in decode(output.body) if isinstance(record, VitalSign)]
     assert beats == [62, 63]
     assert Decimal(62) == beats[0]
+
+
+def test_a_series_that_is_withdrawn_without_its_data_is_set_aside_since_nobody_knows_its_values() -> None:
+    (aside,) = run(series(status="entered-in-error", valueSampledData=...))
+    assert isinstance(aside, sdk.Aside)
+    assert (aside.error.code, aside.error.path) == ("series-unclear", "Observation.valueSampledData")
