@@ -29,7 +29,7 @@ from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
 from engine.runtime.lanes import Waiting
 from engine.runtime.outbox import TICKET_SIZE, in_flight
-from engine.runtime.parts import Part, Role
+from engine.runtime.parts import Part, Role, ended_by_itself
 from engine.runtime.road import Road
 from engine.runtime.tools import Tools
 from engine.runtime.verdicts import Attempt, judge, unexpected
@@ -105,6 +105,7 @@ class Dispatch:
                 if lease.after_gap:
                     await self._read_journal(part)
                 await self._take_in(part.lane, lease.ticket.ids, lease.ack)
+        raise ended_by_itself(part.queue)
 
     async def _read_journal(self, part: Part) -> None:
         """First everything that was in flight before, oldest first: what an earlier run knew of the order (a lane that

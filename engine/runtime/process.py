@@ -25,7 +25,7 @@ from engine.model.share import WHOLE, Share
 from engine.runtime import decide
 from engine.runtime.handfuls import handfuls
 from engine.runtime.outbox import TICKET_SIZE, in_flight
-from engine.runtime.parts import Part, Role, queues_of
+from engine.runtime.parts import Part, Role, ended_by_itself, queues_of
 from engine.runtime.tools import Tools
 from engine.runtime.turns import Turns
 from engine.runtime.waiting import Stay, WaitingRoom, batches
@@ -62,12 +62,16 @@ class Process:
         try:
             async with asyncio.TaskGroup() as group:
                 for part in map(self._part.in_lane, Lane):
-                    group.create_task(self._run(part), name=part.queue)
+                    group.create_task(self._without_end(part), name=part.queue)
         except BaseExceptionGroup as raised:
             raise raised.exceptions[0] from None
 
+    async def _without_end(self, part: Part) -> None:
+        await self._run(part)
+        raise ended_by_itself(part.queue)
+
     async def _run(self, part: Part) -> None:
-        """One lane of the part."""
+        """One lane of the part, until cancelled."""
         wait = self._plan.order_wait_seconds
         leases = self._tools.broker.consume(part.queue, _ROOM if wait else _PREFETCH)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
