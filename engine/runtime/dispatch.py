@@ -3,8 +3,9 @@
     ticket ─► load ─► road (order per key) ─► breaker ─► destination.send ─► answer ─► outcome (commit) ─► lease
 
 `at_once` workers share the road. A delivery is sent, its outcome committed, and only then may the next of its lane
-go; a lease is acknowledged when all its deliveries are settled here (law 2). A delivery that is to be tried again
-waits in its lane with its due time in the journal, so a restart knows it too.
+go; what has become outdated by then is not sent (`runtime.outdated`). A lease is acknowledged when all its deliveries
+are settled here (law 2). A delivery that is to be tried again waits in its lane with its due time in the journal, so a
+restart knows it too.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
 from engine.runtime.lanes import Waiting
 from engine.runtime.outbox import TICKET_SIZE, in_flight
+from engine.runtime.outdated import OUTDATED, outdated
 from engine.runtime.parts import Part, Role, ended_by_itself
 from engine.runtime.road import Road
 from engine.runtime.tools import Tools
@@ -207,17 +209,25 @@ class Dispatch:
         self._changed.set()
 
     async def _deliver(self, batch: Sequence[Waiting]) -> None:
+        deliveries = [waiting.pending.delivery for waiting in batch]
         try:
-            results = await self._send([waiting.pending.delivery for waiting in batch])
+            late = await self._asked(outdated, deliveries, self._tools.journal.queries)
+            results = await self._send([one for one in deliveries if one.id not in late])
         except NeedsOperator as error:  # what is in hand is not settled: it comes again when the channel goes on
             self._needs_operator = error
             self.stop()
             return
         finally:
             self._slots.release()  # a slot is a call: committing its outcome holds up its lane only
-        self._settle(batch, results)
+        self._note(results)
+        if late:
+            self._tools.log.info("outdated_not_sent", channel=self._channel, count=len(late))
+        answers = iter(results)
+        self._settle(batch, [OUTDATED if one.id in late else next(answers) for one in deliveries])
 
     async def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer | EngineError]:
+        if not deliveries:
+            return []
         try:
             if hasattr(self._destination, "batch_size"):
                 return await cast(BatchDestination, self._destination).send_many(deliveries)
@@ -232,7 +242,6 @@ class Dispatch:
 
     def _settle(self, batch: Sequence[Waiting], results: Sequence[Answer | EngineError]) -> None:
         now = self._tools.clock.monotonic()
-        self._note(results, now)
         attempts = []
         for waiting, result in zip(batch, results, strict=True):
             waiting.failures = 0 if isinstance(result, Answer) else waiting.failures + 1
@@ -259,8 +268,11 @@ class Dispatch:
                 self._road.rest(waiting, now + attempt.wait_seconds)
         self._changed.set()
 
-    def _note(self, results: Sequence[Answer | EngineError], now: float) -> None:
+    def _note(self, results: Sequence[Answer | EngineError]) -> None:
         """What one call says about the destination as a whole: a batch that fails is one failure."""
+        now = self._tools.clock.monotonic()
+        if not results:
+            return self._breaker.spared()
         waits = [result.after_seconds for result in results if isinstance(result, Throttled)]
         if waits:
             self._paused_until = max(self._paused_until, now + max(waits))
@@ -268,6 +280,7 @@ class Dispatch:
             self._breaker.failed(now)
         else:  # it answered: it is there, whatever it thinks of these messages
             self._breaker.succeeded()
+        return None
 
     def _finished(self, waiting: Waiting, outcome: DeliveryOutcome) -> None:
         self._tools.meters.add(self._channel, outcome.state)
