@@ -1,9 +1,11 @@
 """Certificates, passwords, virtual hosts and permissions: what is wrong is said, without a secret."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import aio_pika
 import pytest
 import trustme
 from yarl import URL
@@ -88,6 +90,25 @@ async def test_a_file_that_is_no_certificate_is_said_before_anything_is_tried(
     for name in ("odd.pem", "none.pem"):
         with pytest.raises(ConfigError, match="ca_file"):
             await opened(rabbitmq_server.over_tls(shared_vhost), ca_file=tmp_path / name)
+
+
+async def test_closing_ends_although_the_client_library_takes_it_for_a_lost_connection(
+    shared_vhost: str, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swallowed = asyncio.Event()
+
+    async def connect(*_: object, **__: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            swallowed.set()
+            raise ConnectionError from None
+
+    monkeypatch.setattr(aio_pika, "connect", connect)
+    broker = await opened(shared_vhost, open_timeout_seconds=0.01)
+    async with asyncio.timeout(20):
+        await broker.close()
+    assert swallowed.is_set()
 
 
 @pytest.fixture
