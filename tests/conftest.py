@@ -31,7 +31,7 @@ def _folder(name: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _missing(error: NotHere, suites: str) -> None:
+def missing(error: NotHere, suites: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(str(error))
     pytest.skip(f"LOUD: {suites} are not run: {error}")
@@ -44,7 +44,7 @@ def postgres_server() -> Iterator[PrivatePostgres]:
         try:
             server = PrivatePostgres(folder)
         except NotHere as error:
-            _missing(error, "the PostgreSQL suites")
+            missing(error, "the PostgreSQL suites")
             raise
         with server:
             yield server
@@ -86,7 +86,7 @@ def rabbitmq_server(services_authority: trustme.CA) -> Iterator[PrivateRabbitMq]
         try:
             server = PrivateRabbitMq(folder, tls=tls_files(services_authority, folder))
         except NotHere as error:
-            _missing(error, "the RabbitMQ suites")
+            missing(error, "the RabbitMQ suites")
             raise
         with server:
             yield server
