@@ -40,6 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PREFETCH = 10  # tickets
+_LONGEST_PATIENCE_SECONDS = 3600.0  # that a destination may ask for
 _READ_BYTES = 4_000_000  # of bodies, at once
 _ROAD_BYTES = 32_000_000  # of bodies of one lane that wait to be sent
 
@@ -165,9 +166,11 @@ class Dispatch:
                 await self._tools.clock.sleep(1.0)
 
     def _not_before(self, item: PendingDelivery) -> float | None:
-        """Monotonic time of its next attempt, if that is still to come."""
+        """Monotonic time of its next attempt, if that is still to come; never further away than anybody would have
+        asked to wait, since the wall clock may have jumped after its due time was written."""
         late = (item.due_at - self._tools.clock.now()) / timedelta(seconds=1) if item.due_at is not None else 0.0
-        return self._tools.clock.monotonic() + late if late > 0 else None
+        longest = max(_LONGEST_PATIENCE_SECONDS, self._plan.retry.longest_wait_seconds)
+        return self._tools.clock.monotonic() + min(late, longest) if late > 0 else None
 
     async def _pump(self, sends: asyncio.TaskGroup) -> None:
         """Start a send whenever there is a free slot and something that may go."""
