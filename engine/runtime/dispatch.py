@@ -244,9 +244,15 @@ class Dispatch:
             return [unexpected(error, trace)] * len(deliveries)
 
     def _settle(self, batch: Sequence[Waiting], results: Sequence[Answer | EngineError]) -> None:
+        """What has arrived is a fact, whoever sent it. A failure is for whoever has the part now: written by one who
+        slept meanwhile, it could hold a delivery that the other has just sent."""
         now = self._tools.clock.monotonic()
         attempts = []
-        for waiting, result in zip(batch, results, strict=True):
+        both = zip(batch, results, strict=True)
+        ours = [(one, result) for one, result in both if isinstance(result, Answer) or self._may_send()]
+        if len(ours) < len(batch):
+            self.stop()
+        for waiting, result in ours:
             waiting.failures = 0 if isinstance(result, Answer) else waiting.failures + 1
             attempts.append(
                 judge(
@@ -259,7 +265,7 @@ class Dispatch:
                 )
             )
         outcomes = [attempt.outcome for attempt in attempts]
-        self._outcomes.add(outcomes, partial(self._committed, batch, attempts, now))
+        self._outcomes.add(outcomes, partial(self._committed, [one for one, _ in ours], attempts, now))
 
     def _committed(self, batch: Sequence[Waiting], attempts: Sequence[Attempt], now: float) -> None:
         """The journal knows how these attempts ended: their lanes go on, now or when the next attempt is due."""

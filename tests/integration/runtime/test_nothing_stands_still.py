@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.config.plan import ChannelPlan
 from engine.contracts.broker import Lease
 from engine.contracts.plugins import Arrival
+from engine.model.delivery import Delivery
+from engine.model.errors import Refused
+from engine.model.outcome import Answer
+from engine.model.states import DeliveryState
 from engine.runtime.channel import Channel
-from engine.runtime.leases import Alone, Held
+from engine.runtime.leases import Alone, Held, Leases
 from engine.runtime.parts import queues_of
 from engine.testing.builders import a_message
 from engine.testing.harness import RunningEngine, an_engine
@@ -74,30 +79,50 @@ async def test_a_source_that_ends_by_itself_is_opened_again(store: Path) -> None
 
 
 class RunsOut(Alone):
-    """The first lease to send has run out already, which its keeper has not noticed yet."""
+    """The first lease to send is `good` until a test says that it has run out, which its keeper does not notice."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, good: bool) -> None:
         self.had: list[str] = []
+        self.good = good
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[Held]:
-        run_out = name.startswith("dispatch") and name not in self.had
+        first = name.startswith("dispatch") and name not in self.had
         self.had.append(name)
-        yield Held(name, 1, lambda: not run_out)
+        yield Held(name, 1, lambda: self.good if first else True)
+
+
+@asynccontextmanager
+async def at_work(engine: RunningEngine, plan: ChannelPlan, leases: Leases) -> AsyncIterator[None]:
+    """A channel under these leases, with one message."""
+    tools = replace(engine.tools, leases=leases)
+    for part in queues_of(plan, tools.partitions):
+        await tools.broker.declare(part.queue)
+    channel = Channel(plan, tools)
+    await tools.journal.writer.accept([message := a_message(b"x", channel="test")])
+    await tools.outbox.hand_on({"islet.test": [message.id]})
+    channel.work()
+    yield
+    await channel.stop()
 
 
 async def test_a_part_that_saw_before_its_keeper_that_its_lease_ran_out_is_wanted_again(store: Path) -> None:
-    out, leases = ScriptedDestination(), RunsOut()
-    plan = a_channel(destinations=[a_destination(out)])
-    async with an_engine([], store) as engine:
-        tools = replace(engine.tools, leases=leases)
-        for part in queues_of(plan, tools.partitions):
-            await tools.broker.declare(part.queue)
-        channel = Channel(plan, tools)
-        await tools.journal.writer.accept([message := a_message(b"x", channel="test")])
-        await tools.outbox.hand_on({"islet.test": [message.id]})
-        channel.work()
-        dispatch = "dispatch/test/out/1-of-1"
+    out, leases = ScriptedDestination(), RunsOut(good=False)
+    async with an_engine([], store) as engine, at_work(engine, a_channel(destinations=[a_destination(out)]), leases):
         await engine.until(lambda: out.sent == [b"x"], advance_seconds=1.0)
-        assert leases.had.count(dispatch) == 2
-        await channel.stop()
+        assert leases.had.count("dispatch/test/out/1-of-1") == 2
+
+
+async def test_who_slept_while_it_sent_writes_down_what_arrived_and_no_failure(store: Path) -> None:
+    leases = RunsOut(good=True)
+
+    def fall_asleep(_delivery: Delivery) -> Answer:
+        leases.good = False
+        raise Refused("the line was dead when it woke up", code="no")
+
+    out = ScriptedDestination([fall_asleep])
+    async with an_engine([], store) as engine, at_work(engine, a_channel(destinations=[a_destination(out)]), leases):
+        await engine.until(lambda: out.sent == [b"x"], advance_seconds=1.0)
+        await engine.until(engine.idle)
+        assert [call.attempt for call in out.calls] == [1, 1], "the first attempt left no trace"
+        assert await engine.delivery_states() == {DeliveryState.SENT: 1}
