@@ -4,13 +4,16 @@
 may be emptied). Where there is no server the tests that need one are skipped and say so; in CI they fail.
 """
 
+import asyncio
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 import trustme
 from hypothesis import settings
@@ -50,11 +53,19 @@ def postgres_server() -> Iterator[PrivatePostgres]:
             yield server
 
 
+async def _empty(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+
+
 @pytest.fixture
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database."""
     given = os.environ.get("ISLET_TEST_POSTGRES_URL")
     if given:
+        with ThreadPoolExecutor() as apart:  # a loop may be running here
+            apart.submit(asyncio.run, _empty(given)).result()
         yield given
         return
     server: PrivatePostgres = request.getfixturevalue("postgres_server")
