@@ -37,7 +37,7 @@ from engine.model.errors import (
 )
 from engine.model.ids import new_id
 from engine.model.lane import LANE, Lane
-from engine.model.message import ORDER_AT, Message, Shape
+from engine.model.message import ORDER_AT, REPLACES_EARLIER, Message, Shape
 from engine.model.outcome import (
     KEEP,
     Accepted,
@@ -58,6 +58,7 @@ __all__ = [
     "KEEP",
     "LANE",
     "ORDER_AT",
+    "REPLACES_EARLIER",
     "Accepted",
     "Answer",
     "Arrival",

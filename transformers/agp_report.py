@@ -140,6 +140,7 @@ def _output(message: sdk.Message, outcome: IssuedOutcome, resource: Mapping[str,
     meta = {
         "resource_type": str(resource["resourceType"]),
         "identifier": identifier,
+        sdk.REPLACES_EARLIER: "yes",
         "interaction": "create" if outcome.version == 1 else "update",
         "outcome": outcome.id,
     }

@@ -79,6 +79,7 @@ def _outputs(
         meta = {
             "resource_type": "Observation",
             "identifier": token(identifier["system"], identifier["value"]),
+            sdk.REPLACES_EARLIER: "yes",
             "interaction": "create" if outcome.version == 1 else "update",
             "outcome": outcome.id,
         }

@@ -86,6 +86,7 @@ def _output(message: sdk.Message, record: AnyRecord, number: int, settings: Reco
     meta = {
         "resource_type": resource["resourceType"],
         "identifier": token(identifier["system"], identifier["value"]),
+        sdk.REPLACES_EARLIER: "yes",
         "interaction": "update" if record.status in settings.updates or is_told_again(record) else "create",
     }
     return message.but(body=encode(resource), shape=sdk.Shape.FHIR, meta=meta, order_key=meta["identifier"])

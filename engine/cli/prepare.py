@@ -13,9 +13,11 @@ from engine.journal.migrate import (
     upgrade_sqlite,
 )
 from engine.journal.sqlite import sync_engine
-from engine.model.errors import Unavailable
+from engine.model.errors import NeedsOperator, Unavailable
 
 _LOOK_SECONDS = 1.0
+_FOR_A_PERSON = frozenset({"journal-tls", "journal-url"})
+"""Waiting will not mend these."""
 
 
 def prepare_file(place: Place) -> None:
@@ -27,7 +29,7 @@ def prepare_file(place: Place) -> None:
 
 
 async def prepare_shared(place: Place, log: Log, waits: Callable[[Unavailable | None], None]) -> None:
-    """As `prepare_file`; waits for as long as the database is away and tells `waits` why."""
+    """As `prepare_file`; waits for as long as the database is away and tells `waits` why. Raises NeedsOperator."""
     while True:
         try:
             current, newest = await postgres_revisions(place.journal)
@@ -36,6 +38,8 @@ async def prepare_shared(place: Place, log: Log, waits: Callable[[Unavailable | 
                 current = newest
             break
         except Unavailable as error:
+            if error.code in _FOR_A_PERSON:
+                raise NeedsOperator(error.text, code=error.code) from None
             waits(error)
             log.warning("journal_away", code=error.code)
             await asyncio.sleep(_LOOK_SECONDS)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from msgspec import field
 from msgspec.structs import replace
@@ -162,6 +162,15 @@ class Writer(Protocol):
         ...
 
 
+class NewestSent(NamedTuple):
+    """What has been sent of one key in one lane: the greatest id of a delivery, and of a message one was made of."""
+
+    order_key: str
+    lane: Lane
+    delivery_id: str
+    message_id: str
+
+
 class Queries(Protocol):
     """Reading the journal."""
 
@@ -186,6 +195,12 @@ class Queries(Protocol):
         self, channel: str, destination: str, order_key: str, limit: int, lane: Lane = Lane.LIVE
     ) -> Sequence[PendingDelivery]:
         """The deliveries in flight of one key to one destination in one lane, oldest first."""
+        ...
+
+    async def newest_sent(
+        self, channel: str, destination: str, order_keys: Sequence[str], after: str
+    ) -> Sequence[NewestSent]:
+        """Of what this destination has for these keys, and was made after the id `after`: the newest of each lane."""
         ...
 
     async def in_flight(

@@ -1,6 +1,7 @@
 """The store's errors in the engine's words."""
 
 import sqlite3
+import ssl
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -42,6 +43,9 @@ _STATES = {
     "42P01": ("no-tables", "the database has not all tables: run `islet db upgrade`"),
 }
 """PostgreSQL's SQLSTATE."""
+_TLS = "no TLS with the database: check sslmode and sslrootcert in the journal's URL, and the name in its certificate"
+_FILE = "a file is not there that the journal's URL names: the server's socket, sslrootcert, sslcert or sslkey"
+_URL = "the journal's URL cannot be used: check its words, and the files that sslrootcert, sslcert and sslkey name"
 
 
 def journal_error(error: Exception) -> Exception:
@@ -56,6 +60,12 @@ def journal_error(error: Exception) -> Exception:
     if isinstance(cause, _AT_FAULT):
         text = f"the journal refuses what was to be written ({type(cause).__name__})"
         return Refused(text, code="journal-refused", detail=str(cause))
+    if isinstance(cause, ssl.SSLError) or (isinstance(cause, ConnectionError) and "SSL" in str(cause)):
+        return Unavailable(_TLS, code="journal-tls")
+    if isinstance(cause, asyncpg.ClientConfigurationError):
+        return Unavailable(_URL, code="journal-url")
+    if isinstance(cause, FileNotFoundError):
+        return Unavailable(_FILE, code="journal-file")
     reason = str(cause).lower() if isinstance(cause, sqlite3.Error) else ""
     for sign, text in _SIGNS:
         if sign in reason:

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import BigInteger, ColumnElement, Table, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.contracts.journal import PendingDelivery
+from engine.contracts.journal import NewestSent, PendingDelivery
 from engine.journal import tables
 from engine.journal.errors import journal_error
 from engine.journal.portions import portions
@@ -18,6 +18,7 @@ from engine.model.delivery import Delivery
 from engine.model.lane import Lane
 from engine.model.message import Message, Shape
 from engine.model.share import WHOLE, Share
+from engine.model.states import DeliveryState
 
 _m, _d = tables.message.c, tables.delivery.c
 _MESSAGE_IN_FLIGHT = tables.among(_m.state, tables.MESSAGE_IN_FLIGHT)
@@ -170,6 +171,27 @@ class JournalQueries:
             .limit(limit)
         )
         return [_to_delivery(row) for row in rows]
+
+    async def newest_sent(
+        self, channel: str, destination: str, order_keys: Sequence[str], after: str
+    ) -> Sequence[NewestSent]:
+        rows = await self._newest_sent(channel, destination, order_keys, after)
+        return [NewestSent(row[0], Lane(row[1]), row[2], row[3]) for row in rows]
+
+    async def _newest_sent(
+        self, channel: str, destination: str, order_keys: Sequence[str], after: str
+    ) -> Sequence[Any]:
+        return await self.all(
+            select(_d.order_key, _d.lane, func.max(_d.id), func.max(_d.message_id))
+            .where(
+                _d.order_key.in_(order_keys),
+                _d.id > after,
+                _d.channel == channel,
+                _d.destination == destination,
+                _d.state == DeliveryState.SENT.value,
+            )
+            .group_by(_d.order_key, _d.lane)
+        )
 
     async def in_flight(
         self, channel: str, after: str, limit: int, share: Share = WHOLE, lane: Lane = Lane.LIVE

@@ -38,6 +38,10 @@ class Breaker:
         """A call is made, `wait` having been 0."""
         self._probing = self._opened_at is not None
 
+    def spared(self) -> None:
+        """The call was not needed."""
+        self._probing = False
+
     def succeeded(self) -> None:
         self._failed, self._opened_at, self._probing = 0, None, False
 

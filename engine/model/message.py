@@ -15,6 +15,10 @@ ORDER_AT = "order_at"
 """Meta by which messages of one order key are put in order where a channel waits for that (`wait_for_order`): text that
 sorts, such as digits of one length."""
 
+REPLACES_EARLIER = "replaces_earlier"
+"""Meta by which a step says that the body is all there is to say of what its order key names, such as one reading as a
+resource. Once it has been sent, what was made of an earlier message is outdated, and is not sent any more."""
+
 
 class Shape(StrEnum):
     """The named type of a body. Plugins declare what they accept and emit, so that routes are type-checked."""

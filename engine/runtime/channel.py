@@ -14,7 +14,7 @@ from engine.runtime.cursors import JournalCursors
 from engine.runtime.dispatch import Dispatch
 from engine.runtime.ingest import Ingest
 from engine.runtime.leases import Held
-from engine.runtime.parts import Part, Role, work_of
+from engine.runtime.parts import Part, Role, ended_by_itself, work_of
 from engine.runtime.process import Process
 from engine.runtime.tools import Tools
 
@@ -150,6 +150,8 @@ class Channel:
         )
         try:
             await Ingest(self.plan, self.source, self._tools).run()
+            if self._intake is not None:  # nobody has closed it
+                raise ended_by_itself("the source")
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -158,8 +160,9 @@ class Channel:
                 await source.close()
 
     async def _under_lease(self, part: Part, run: Callable[[Held], Awaitable[None]]) -> None:
-        """Run a part while it is ours; again and again, until it ends by itself."""
-        while True:
+        """Run a part while it is ours; again and again, until it ends by itself or is wanted no more. One that has seen
+        before us that it is not ours, and so began nothing new, has not ended."""
+        while self._is_wanted(part):
             async with self._tools.leases.hold(part.name) as held:
                 running = asyncio.ensure_future(run(held))
                 asked, lost = (asyncio.create_task(event.wait()) for event in (held.asked_back, held.lost))
@@ -168,11 +171,16 @@ class Channel:
                     if not running.done():
                         await self._let_go(part, running, held)
                     if running.done() and not running.cancelled() and not held.asked_back.is_set():
-                        return running.result()
+                        running.result()
+                        if held.valid():
+                            return
                 finally:
                     for task in (asked, lost, running):
                         task.cancel()
                     await asyncio.gather(asked, lost, running, return_exceptions=True)
+
+    def _is_wanted(self, part: Part) -> bool:
+        return self._intake is not None if part.role is Role.INGEST else part.name in self._works
 
     async def _let_go(self, part: Part, running: "asyncio.Future[None]", held: Held) -> None:
         """Finish what is in hand if there is time for it: the part goes to another engine."""
@@ -198,6 +206,8 @@ class Channel:
         self._at_work[part.name] = worker
         try:
             await worker.run()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
         finally:
             del self._at_work[part.name]
 

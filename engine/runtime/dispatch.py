@@ -3,8 +3,9 @@
     ticket ─► load ─► road (order per key) ─► breaker ─► destination.send ─► answer ─► outcome (commit) ─► lease
 
 `at_once` workers share the road. A delivery is sent, its outcome committed, and only then may the next of its lane
-go; a lease is acknowledged when all its deliveries are settled here (law 2). A delivery that is to be tried again
-waits in its lane with its due time in the journal, so a restart knows it too.
+go; what has become outdated by then is not sent (`runtime.outdated`). A lease is acknowledged when all its deliveries
+are settled here (law 2). A delivery that is to be tried again waits in its lane with its due time in the journal, so a
+restart knows it too.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ from engine.model.states import DeliveryState
 from engine.runtime.batcher import Batcher
 from engine.runtime.lanes import Waiting
 from engine.runtime.outbox import TICKET_SIZE, in_flight
-from engine.runtime.parts import Part, Role
+from engine.runtime.outdated import OUTDATED, outdated
+from engine.runtime.parts import Part, Role, ended_by_itself
 from engine.runtime.road import Road
 from engine.runtime.tools import Tools
 from engine.runtime.verdicts import Attempt, judge, unexpected
@@ -38,6 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PREFETCH = 10  # tickets
+_LONGEST_PATIENCE_SECONDS = 3600.0  # that a destination may ask for
 _READ_BYTES = 4_000_000  # of bodies, at once
 _ROAD_BYTES = 32_000_000  # of bodies of one lane that wait to be sent
 
@@ -105,6 +108,7 @@ class Dispatch:
                 if lease.after_gap:
                     await self._read_journal(part)
                 await self._take_in(part.lane, lease.ticket.ids, lease.ack)
+        raise ended_by_itself(part.queue)
 
     async def _read_journal(self, part: Part) -> None:
         """First everything that was in flight before, oldest first: what an earlier run knew of the order (a lane that
@@ -162,9 +166,11 @@ class Dispatch:
                 await self._tools.clock.sleep(1.0)
 
     def _not_before(self, item: PendingDelivery) -> float | None:
-        """Monotonic time of its next attempt, if that is still to come."""
+        """Monotonic time of its next attempt, if that is still to come; never further away than anybody would have
+        asked to wait, since the wall clock may have jumped after its due time was written."""
         late = (item.due_at - self._tools.clock.now()) / timedelta(seconds=1) if item.due_at is not None else 0.0
-        return self._tools.clock.monotonic() + late if late > 0 else None
+        longest = max(_LONGEST_PATIENCE_SECONDS, self._plan.retry.longest_wait_seconds)
+        return self._tools.clock.monotonic() + min(late, longest) if late > 0 else None
 
     async def _pump(self, sends: asyncio.TaskGroup) -> None:
         """Start a send whenever there is a free slot and something that may go."""
@@ -206,17 +212,25 @@ class Dispatch:
         self._changed.set()
 
     async def _deliver(self, batch: Sequence[Waiting]) -> None:
+        deliveries = [waiting.pending.delivery for waiting in batch]
         try:
-            results = await self._send([waiting.pending.delivery for waiting in batch])
+            late = await self._asked(outdated, deliveries, self._tools.journal.queries)
+            results = await self._send([one for one in deliveries if one.id not in late])
         except NeedsOperator as error:  # what is in hand is not settled: it comes again when the channel goes on
             self._needs_operator = error
             self.stop()
             return
         finally:
             self._slots.release()  # a slot is a call: committing its outcome holds up its lane only
-        self._settle(batch, results)
+        self._note(results)
+        if late:
+            self._tools.log.info("outdated_not_sent", channel=self._channel, count=len(late))
+        answers = iter(results)
+        self._settle(batch, [OUTDATED if one.id in late else next(answers) for one in deliveries])
 
     async def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer | EngineError]:
+        if not deliveries:
+            return []
         try:
             if hasattr(self._destination, "batch_size"):
                 return await cast(BatchDestination, self._destination).send_many(deliveries)
@@ -230,10 +244,15 @@ class Dispatch:
             return [unexpected(error, trace)] * len(deliveries)
 
     def _settle(self, batch: Sequence[Waiting], results: Sequence[Answer | EngineError]) -> None:
+        """What has arrived is a fact, whoever sent it. A failure is for whoever has the part now: written by one who
+        slept meanwhile, it could hold a delivery that the other has just sent."""
         now = self._tools.clock.monotonic()
-        self._note(results, now)
         attempts = []
-        for waiting, result in zip(batch, results, strict=True):
+        both = zip(batch, results, strict=True)
+        ours = [(one, result) for one, result in both if isinstance(result, Answer) or self._may_send()]
+        if len(ours) < len(batch):
+            self.stop()
+        for waiting, result in ours:
             waiting.failures = 0 if isinstance(result, Answer) else waiting.failures + 1
             attempts.append(
                 judge(
@@ -246,7 +265,7 @@ class Dispatch:
                 )
             )
         outcomes = [attempt.outcome for attempt in attempts]
-        self._outcomes.add(outcomes, partial(self._committed, batch, attempts, now))
+        self._outcomes.add(outcomes, partial(self._committed, [one for one, _ in ours], attempts, now))
 
     def _committed(self, batch: Sequence[Waiting], attempts: Sequence[Attempt], now: float) -> None:
         """The journal knows how these attempts ended: their lanes go on, now or when the next attempt is due."""
@@ -258,8 +277,11 @@ class Dispatch:
                 self._road.rest(waiting, now + attempt.wait_seconds)
         self._changed.set()
 
-    def _note(self, results: Sequence[Answer | EngineError], now: float) -> None:
+    def _note(self, results: Sequence[Answer | EngineError]) -> None:
         """What one call says about the destination as a whole: a batch that fails is one failure."""
+        now = self._tools.clock.monotonic()
+        if not results:
+            return self._breaker.spared()
         waits = [result.after_seconds for result in results if isinstance(result, Throttled)]
         if waits:
             self._paused_until = max(self._paused_until, now + max(waits))
@@ -267,6 +289,7 @@ class Dispatch:
             self._breaker.failed(now)
         else:  # it answered: it is there, whatever it thinks of these messages
             self._breaker.succeeded()
+        return None
 
     def _finished(self, waiting: Waiting, outcome: DeliveryOutcome) -> None:
         self._tools.meters.add(self._channel, outcome.state)

@@ -144,6 +144,8 @@ class SharedLeases:
                 await self.turn()
             except Unavailable as error:
                 self._log.warning("leases_wait", code=error.code)
+            except Exception as error:  # noqa: BLE001 - without leases the engine would stand still in silence
+                self._log.error("leases_failed", error_type=type(error).__name__)
             if not self._valid():
                 self._all_lost()
             await self._clock.sleep(_TURN_SECONDS)

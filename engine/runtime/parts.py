@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from engine.brokers.naming import dispatch_queue, process_queue
 from engine.config.plan import ChannelPlan, DestinationPlan
+from engine.model.errors import Unavailable
 from engine.model.lane import Lane
 from engine.model.share import WHOLE, Share, shard_of, shares
 
@@ -72,3 +73,8 @@ def dispatch_partitions(destination: DestinationPlan, partitions: int) -> int:
 def share_of(order_key: str | None, id_: str, partitions: int) -> Share:
     """The share that something belongs to."""
     return Share(shard_of(order_key, id_) % partitions, partitions) if partitions > 1 else WHOLE
+
+
+def ended_by_itself(what: str) -> Unavailable:
+    """For what must not end while it is wanted: whoever looks after it says so, and begins it again."""
+    return Unavailable(f"{what} ended by itself; it is begun again", code="ended-by-itself")

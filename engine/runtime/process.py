@@ -12,6 +12,7 @@ Leases are acknowledged only after the commit (law 2); a step that cannot go on 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.config.plan import ChannelPlan
@@ -25,7 +26,7 @@ from engine.model.share import WHOLE, Share
 from engine.runtime import decide
 from engine.runtime.handfuls import handfuls
 from engine.runtime.outbox import TICKET_SIZE, in_flight
-from engine.runtime.parts import Part, Role, queues_of
+from engine.runtime.parts import Part, Role, ended_by_itself, queues_of
 from engine.runtime.tools import Tools
 from engine.runtime.turns import Turns
 from engine.runtime.waiting import Stay, WaitingRoom, batches
@@ -51,6 +52,7 @@ class Process:
         self._tools = tools
         self._part = Part(Role.PROCESS, plan.name, None, share)
         self._turns = Turns()
+        self._began = tools.clock.now(), tools.clock.monotonic()
         self._stateful = decide.needs_transaction(plan)
 
     async def run(self) -> None:
@@ -62,12 +64,16 @@ class Process:
         try:
             async with asyncio.TaskGroup() as group:
                 for part in map(self._part.in_lane, Lane):
-                    group.create_task(self._run(part), name=part.queue)
+                    group.create_task(self._without_end(part), name=part.queue)
         except BaseExceptionGroup as raised:
             raise raised.exceptions[0] from None
 
+    async def _without_end(self, part: Part) -> None:
+        await self._run(part)
+        raise ended_by_itself(part.queue)
+
     async def _run(self, part: Part) -> None:
-        """One lane of the part."""
+        """One lane of the part, until cancelled."""
         wait = self._plan.order_wait_seconds
         leases = self._tools.broker.consume(part.queue, _ROOM if wait else _PREFETCH)
         async with aclosing(leases) as stream:  # type: ignore[type-var]
@@ -102,9 +108,9 @@ class Process:
         timer: asyncio.Future[None] | None = None
         try:
             while True:
-                for some in batches(room.take(self._tools.clock.now()), min(_AT_ONCE, _TURN[part.lane])):
+                for some in batches(room.take(self._steady_now()), min(_AT_ONCE, _TURN[part.lane])):
                     await self._until_done(lambda at=some: self._work_off(part, at))  # type: ignore[misc]
-                seconds = room.seconds_to_wait(self._tools.clock.now())
+                seconds = room.seconds_to_wait(self._steady_now())
                 timer = None if seconds is None else asyncio.ensure_future(self._tools.clock.sleep(seconds))
                 for_these: list[asyncio.Future[Any]] = [coming] if timer is None else [coming, timer]
                 await asyncio.wait(for_these, return_when=asyncio.FIRST_COMPLETED)
@@ -122,13 +128,18 @@ class Process:
                 one.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)  # the stream can be closed only then
 
+    def _steady_now(self) -> datetime:
+        """The time as it would be if nobody had set the clock since we began: a wait is as long as it was meant."""
+        began, at = self._began
+        return began + timedelta(seconds=self._tools.clock.monotonic() - at)
+
     async def _seat(self, part: Part, lease: Lease, room: WaitingRoom) -> None:
         queries, messages = self._tools.journal.queries, list[Message]()
         for ids in await queries.portions(await self._due(part, lease.ticket.ids), _MOST_BYTES):
             messages += [message.but(body=b"") for message in await queries.pending(ids)]  # only their places wait here
         if not messages:
             await lease.ack()
-        stay, now = Stay(lease, len(messages)), self._tools.clock.now()
+        stay, now = Stay(lease, len(messages)), self._steady_now()
         for message in messages:
             if (before := room.enter(message, stay, now)) is not None:
                 await before.leave()

@@ -117,11 +117,11 @@ class Supervisor:
         self.tools.log.info("engine_stopping")
         await asyncio.gather(*(channel.pause() for channel in self.channels.values()))
         await asyncio.gather(*(channel.stop(grace_seconds) for channel in self.channels.values()))
-        for channel in self.channels.values():
-            try:
+        try:
+            for channel in self.channels.values():
                 await self._report(channel)
-            except Unavailable as error:
-                self.tools.log.warning("journal_unavailable", code=error.code)
+        except Unavailable as error:  # once for all of them
+            self.tools.log.warning("journal_unavailable", code=error.code)
         if self._leases is not None:
             self._leases.cancel()
             await asyncio.gather(self._leases, return_exceptions=True)

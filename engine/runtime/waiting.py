@@ -59,7 +59,8 @@ class WaitingRoom:
         if message.id not in self._here:
             due = now
             if message.order_key is not None and ORDER_AT in message.meta:
-                due = max(message.received_at + self._wait, now + _MOMENT)
+                # No longer than the wait from now, wherever the wall clock was when it was received.
+                due = min(max(message.received_at + self._wait, now + _MOMENT), now + max(self._wait, _MOMENT))
                 heapq.heappush(self._by_key[_key(message)], (message.meta[ORDER_AT], message.id))
             heapq.heappush(self._due, (due, message.id))
         before = self._here.get(message.id)

@@ -208,6 +208,20 @@ class JournalContract:
         lane = await journal.queries.lane("test", "out", "P1", 2)
         assert [item.delivery.body for item in lane] == [b"1", b"2"]
 
+    async def test_the_newest_that_was_sent_is_known_by_key_and_lane(self, journal: Journal) -> None:
+        earlier, later = await accepted(journal, b"x", b"y")
+        sent, sent_later, waiting = (a_delivery_of(one, b"", "P1") for one in (later, earlier, later))
+        in_batch = replace(a_delivery_of(earlier, b"", "P1"), meta={LANE: Lane.BATCH})
+        await delivering(journal, sent_later, in_batch, message=earlier)
+        await delivering(journal, sent, waiting, a_delivery_of(later, b"", "P2"), message=later)
+        done = [DeliveryOutcome(one.id, DeliveryState.SENT, 1, Answer("AA")) for one in (sent, sent_later, in_batch)]
+        await journal.writer.commit_deliveries(done)
+        found = await journal.queries.newest_sent("test", "out", ["P1", "P2", "P3"], "")
+        expected = [("P1", Lane.BATCH, in_batch.id, earlier.id), ("P1", Lane.LIVE, sent_later.id, later.id)]
+        assert sorted(found) == expected
+        assert not await journal.queries.newest_sent("test", "out", ["P1"], max(sent_later.id, in_batch.id))
+        assert not await journal.queries.newest_sent("test", "elsewhere", ["P1"], "")
+
     # --- transactions
 
     async def test_a_transaction_commits_rows_and_outcome_together(self, journal: Journal) -> None:

@@ -12,10 +12,10 @@ from engine.testing.fakes import MemoryLog
 
 
 class House:
-    """Brokers on one virtual host, each with connections of its own, as separate processes have them."""
+    """Brokers of one namespace, each with connections of its own, as separate processes have them."""
 
-    def __init__(self, url: str) -> None:
-        self._settings = RabbitSettings(url=url)
+    def __init__(self, url: str, namespace: str) -> None:
+        self._settings = RabbitSettings(url=url, namespace=namespace)
         self.broker: Broker = self._made()
         self._others: list[Broker] = []
 
@@ -39,8 +39,8 @@ class House:
 
 
 @pytest.fixture
-async def house(amqp_url: str) -> AsyncIterator[House]:
-    made = House(amqp_url)
+async def house(shared_vhost: str, namespace: str) -> AsyncIterator[House]:
+    made = House(shared_vhost, namespace)
     await made.broker.open()
     yield made
     await made.close()

@@ -27,11 +27,11 @@ def cluster(tmp_path: Path, postgres_server: PrivatePostgres, rabbitmq_server: P
 
 
 async def test_nothing_is_lost_or_doubled_and_order_holds_whatever_is_killed_stopped_or_cut(cluster: Cluster) -> None:
-    run = CrashRun(messages=1500, seed=SEED, faults=9, longest_pause_seconds=2.0, patients=60, senders=8)
+    run = CrashRun(messages=1500, seed=SEED, faults=10, longest_pause_seconds=2.0, patients=60, senders=8)
     verdict = await run.on(cluster)
     assert not verdict.wrong, f"ISLET_CRASH_SEED={SEED}: {verdict.wrong}\n{cluster.last_words()}"
     assert verdict.acked >= 1500
-    assert sum(verdict.faults.values()) == 9
+    assert sum(verdict.faults.values()) == 10
 
 
 class Engine:

@@ -12,7 +12,7 @@ from engine.brokers.rabbitmq.consumer import Consumer
 from engine.brokers.rabbitmq.link import Link
 from engine.brokers.rabbitmq.publisher import Publisher
 from engine.brokers.rabbitmq.settings import RabbitSettings
-from engine.brokers.rabbitmq.topology import Topology
+from engine.brokers.rabbitmq.topology import BE_GONE_SECONDS, Topology
 from engine.brokers.rabbitmq.words import for_a_person, trouble
 from engine.contracts.broker import Lease, Ticket
 from engine.contracts.plugins import Log
@@ -38,7 +38,7 @@ class RabbitBroker:
         self._topology = Topology(settings.namespace, log)
         self._work = Link("work", settings, clock, log, chance, self._topology.declare_all)
         self._out = Link("publish", settings, clock, log, chance)
-        self._publisher = Publisher(self._out, self._topology, settings.publish_timeout_seconds, self._declare)
+        self._publisher = Publisher(self._out, self._topology, settings.publish_timeout_seconds, self._declare_anew)
         self._consumers: set[Consumer] = set()
         pass_on_warnings(log)
 
@@ -118,6 +118,10 @@ class RabbitBroker:
 
     async def _declare(self, queue: str) -> None:
         await self._ask(lambda connection: self._topology.declare(connection, queue))
+
+    async def _declare_anew(self, queue: str) -> None:
+        await self._clock.sleep(BE_GONE_SECONDS)
+        await self._declare(queue)
 
     async def _ask(self, question: Callable[[AbstractConnection], Awaitable[T]]) -> T:
         """An answer of the broker. Raises Unavailable within the time limit."""

@@ -10,7 +10,7 @@ from aiormq.abc import ArgumentsType
 from engine.brokers.rabbitmq.link import Link
 from engine.brokers.rabbitmq.session import RabbitLease, Session
 from engine.brokers.rabbitmq.settings import RabbitSettings
-from engine.brokers.rabbitmq.topology import Topology
+from engine.brokers.rabbitmq.topology import BE_GONE_SECONDS, Topology
 from engine.brokers.rabbitmq.words import words
 from engine.contracts.plugins import Log
 from engine.model.clock import Clock
@@ -71,14 +71,14 @@ class Consumer:
             await self.close()
 
     async def _watched(self, session: Session) -> RabbitLease | None:
-        """None when the session has ended, or the broker no longer knows of it: RabbitMQ does not always say so when
-        a queue is deleted and declared again while we begin to consume."""
+        """None when the session has ended, or the broker no longer serves it: RabbitMQ does not always say so when a
+        queue is deleted and declared again."""
         while True:
             try:
                 async with asyncio.timeout(_WATCH_SECONDS):
                     return await session.next()
             except TimeoutError:
-                if not session.unfinished and not await self._is_served():
+                if not await self._is_served():
                     return None
 
     async def _is_served(self) -> bool:
@@ -126,6 +126,7 @@ class Consumer:
         except (Unavailable, TimeoutError):
             return  # it is the broker that is away
         self._log.warning("queue_made_anew", queue=self.queue)
+        await self._clock.sleep(BE_GONE_SECONDS)
 
     async def _consume(self, connection: AbstractConnection) -> Session:
         try:

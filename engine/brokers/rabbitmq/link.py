@@ -44,6 +44,7 @@ class Link:
         self._answered = asyncio.Event()
         self._trouble: Unavailable | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
         self.beginning = asyncio.Lock()
         """For whoever does something that can cost everybody the connection."""
 
@@ -60,6 +61,7 @@ class Link:
         if self._keeper is None:
             self._trouble = None
             self._answered.clear()
+            self._closing = False
             self._keeper = asyncio.create_task(self._keep_up(), name=f"rabbitmq-{self._purpose}")
 
     async def connection(self) -> AbstractConnection:
@@ -77,13 +79,14 @@ class Link:
     async def close(self) -> None:
         """Safe twice."""
         if self._keeper is not None:
+            self._closing = True  # the client library can take a cancellation for a lost connection
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
             self._keeper = None
 
     async def _keep_up(self) -> None:
         settings, failures = self._settings, 0
-        while True:
+        while not self._closing:
             try:
                 async with self._connected() as lost:
                     failures = 0
@@ -97,7 +100,8 @@ class Link:
                 self._log.warning(
                     "broker_away", peer=settings.peer, reason=self._purpose, code=error.code, attempt=failures
                 )
-            await self._clock.sleep(settings.reconnect.back_off(max(failures, 1), self._chance()))
+            if not self._closing:
+                await self._clock.sleep(settings.reconnect.back_off(max(failures, 1), self._chance()))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncio.Event]:

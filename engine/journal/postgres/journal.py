@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,14 +124,13 @@ class PostgresJournal:
 
 
 def async_engine(url: str, statement_seconds: float = STATEMENT_SECONDS) -> AsyncEngine:
-    """SQLAlchemy's road to the same database: queries, stateful steps, migrations."""
-    return create_async_engine(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1).replace("sslmode=", "ssl="),
-        pool_size=_SESSIONS,
-        pool_pre_ping=False,
-        connect_args={
-            "timeout": _CONNECT_SECONDS,
-            "command_timeout": statement_seconds,
-            "server_settings": _SERVER_SETTINGS,
-        },
+    """SQLAlchemy's road to the same database: queries, stateful steps, migrations. The driver itself reads the URL, so
+    that both roads understand the same ones."""
+    connect = partial(
+        asyncpg.connect,
+        url,
+        timeout=_CONNECT_SECONDS,
+        command_timeout=statement_seconds,
+        server_settings=_SERVER_SETTINGS,
     )
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=_SESSIONS, pool_pre_ping=False)

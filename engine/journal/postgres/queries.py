@@ -52,6 +52,10 @@ _DELIVERIES_IN_FLIGHT = _question(
     f"SELECT id FROM delivery WHERE channel = $1 AND lane = $2 AND {_DELIVERY_OPEN} "  # noqa: S608
     "AND id > $3 AND shard % $4 = $5 AND destination = $7 ORDER BY id LIMIT $6"
 )
+_NEWEST_SENT = _question(
+    "SELECT order_key, lane, max(id), max(message_id) FROM delivery WHERE order_key = ANY ($1::text[]) AND id > $2 "
+    "AND channel = $3 AND destination = $4 AND state = 'sent' GROUP BY order_key, lane"
+)
 
 
 class PostgresQueries(JournalQueries):
@@ -71,6 +75,11 @@ class PostgresQueries(JournalQueries):
 
     async def _sizes(self, table: str, ids: Sequence[str]) -> Sequence[Any]:
         return await self._ask(_SIZES[table], *among(ids))
+
+    async def _newest_sent(
+        self, channel: str, destination: str, order_keys: Sequence[str], after: str
+    ) -> Sequence[Any]:
+        return await self._ask(_NEWEST_SENT, list(order_keys), after, channel, destination)
 
     async def in_flight(
         self, channel: str, after: str, limit: int, share: Share = WHOLE, lane: Lane = Lane.LIVE

@@ -56,6 +56,7 @@ class Cluster:
         self._journal = postgres.new_database()
         self._broker = rabbitmq.new_vhost()
         self._workers = workers
+        self._environment = {**os.environ, "ISLET_JOURNAL": self._journal, "ISLET_BROKER": self._broker}
         self._process: subprocess.Popen[bytes] | None = None
 
     @asynccontextmanager
@@ -67,9 +68,8 @@ class Cluster:
         (self._folder / "routes.yaml").write_text("routes: {intake: [out]}\n")
         command = [sys.executable, "-m", "engine", "run", "--project", str(self._folder), "--grace", "5"]
         options = ["--workers", str(self._workers)] if self._workers > 1 else []
-        environment = {**os.environ, "ISLET_JOURNAL": self._journal, "ISLET_BROKER": self._broker}
         with (self._folder / "engine.log").open("wb") as log:
-            self._process = subprocess.Popen([*command, *options], env=environment, stderr=log, stdout=log)  # noqa: S603, ASYNC220
+            self._process = subprocess.Popen([*command, *options], env=self._environment, stderr=log, stdout=log)  # noqa: S603, ASYNC220
         try:
             await self._listening()
             yield
@@ -131,6 +131,16 @@ class Cluster:
             for name in names:
                 await channel.queue_delete(name)
         return len(names)
+
+    async def rebuild_queues(self) -> None:
+        """`islet queue rebuild`, beside the engines. Raises RuntimeError with what it says is wrong."""
+        command = [sys.executable, "-m", "engine", "queue", "rebuild", "--project", str(self._folder)]
+        process = await asyncio.create_subprocess_exec(
+            *command, env=self._environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        told, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(told.decode(errors="replace")[-2000:])
 
     async def drained(self, limit_seconds: float) -> Books:
         """The books, once nothing is in flight any more, or as they are after `limit_seconds`."""

@@ -60,6 +60,12 @@ async def delete_queues(cluster: Cluster, _chance: random.Random, _pause: float)
     await cluster.delete_queues()
 
 
+async def rebuild_queues(cluster: Cluster, _chance: random.Random, _pause: float) -> None:
+    """All of them deleted, and filled by an operator with `islet queue rebuild` while the engines do the same."""
+    await cluster.delete_queues()
+    await cluster.rebuild_queues()
+
+
 FAULTS: Mapping[str, Fault] = {
     fault.__name__: fault
     for fault in (
@@ -72,5 +78,6 @@ FAULTS: Mapping[str, Fault] = {
         cut_database,
         cut_broker,
         delete_queues,
+        rebuild_queues,
     )
 }

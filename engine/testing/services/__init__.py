@@ -10,5 +10,6 @@
 from engine.testing.services.packages import NotHere, available
 from engine.testing.services.postgres import PrivatePostgres
 from engine.testing.services.rabbitmq import PrivateRabbitMq
+from engine.testing.services.tls import TlsFiles
 
-__all__ = ["NotHere", "PrivatePostgres", "PrivateRabbitMq", "available"]
+__all__ = ["NotHere", "PrivatePostgres", "PrivateRabbitMq", "TlsFiles", "available"]

@@ -11,6 +11,7 @@ from typing import Self
 
 from engine.testing.services.packages import available
 from engine.testing.services.processes import ServerProcess, free_port
+from engine.testing.services.tls import TlsFiles
 
 _USER = "islet"
 
@@ -28,12 +29,13 @@ class PrivatePostgres:
     """A server with its data in `folder`, on a loopback port, with `fsync` on. PostgreSQL refuses to run as root: then
     it runs as Debian's user `postgres`, who must be able to reach the folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises NotHere if there is no PostgreSQL."""
+    def __init__(self, folder: Path, *, tls: TlsFiles | None = None) -> None:
+        """`tls`: speaks it to whoever asks. Raises NotHere if there is no PostgreSQL."""
         self._bin = available(_programs, "postgresql")
         self._folder = folder
         self._data = folder / "data"
         self._password = secrets.token_hex(16)
+        self._tls = tls
         self._account = "postgres" if os.geteuid() == 0 else None
         self._number = count(1)
         self.port = free_port()
@@ -47,6 +49,13 @@ class PrivatePostgres:
             "shared_buffers": "128MB",
             "max_connections": "100",
         }
+        if tls is not None:
+            settings |= {
+                "ssl": "on",
+                "ssl_cert_file": str(tls.certificate),
+                "ssl_key_file": str(self._data / "server.key"),
+                "ssl_ca_file": str(tls.authority),
+            }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._bin / "postgres"), "-D", str(self._data), *options]
         self._process = ServerProcess(command, folder / "server.log", env=os.environ, user=self._account)
@@ -129,6 +138,11 @@ class PrivatePostgres:
         password.unlink()
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr[-1000:]}")
+        if self._tls is not None:  # it takes only a key that nobody else can read
+            key = Path(shutil.copy(self._tls.key, self._data / "server.key"))
+            key.chmod(0o600)
+            if self._account:
+                shutil.chown(key, self._account, self._account)
 
     def _ready(self) -> bool:
         command = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "1"]

@@ -13,6 +13,7 @@ from typing import Self
 
 from engine.testing.services.packages import available
 from engine.testing.services.processes import ServerProcess, free_port
+from engine.testing.services.tls import TlsFiles
 
 _USER = "islet"
 _VHOSTS = 24
@@ -28,14 +29,15 @@ def _programs() -> Path | None:
 class PrivateRabbitMq:
     """A server with its data in `folder`, on a loopback port: own node, cookie, port mapper, log."""
 
-    def __init__(self, folder: Path, *, management: bool = False) -> None:
-        """Raises NotHere if there is no RabbitMQ."""
+    def __init__(self, folder: Path, *, management: bool = False, tls: TlsFiles | None = None) -> None:
+        """`tls`: listens on `tls_port` too. Raises NotHere if there is no RabbitMQ."""
         self._bin = available(_programs, "rabbitmq-server")
         self._folder = folder
         self._password = secrets.token_hex(16)
         self._management = management
+        self._tls = tls
         self._vhost = count(1)
-        self.port, self.management_port, mapper, distribution = (free_port() for _ in range(4))
+        self.port, self.tls_port, self.management_port, mapper, distribution = (free_port() for _ in range(5))
         self._env = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),  # the Erlang cookie is kept there
@@ -72,6 +74,10 @@ class PrivateRabbitMq:
         if number > _VHOSTS:
             raise RuntimeError(f"this server was made with {_VHOSTS} virtual hosts, and all of them are used")
         return f"amqp://{_USER}:{self._password}@127.0.0.1:{self.port}/test-{number}"
+
+    def over_tls(self, url: str, host: str = "127.0.0.1") -> str:
+        """The same place at the port for TLS."""
+        return url.replace("amqp://", "amqps://").replace(f"@127.0.0.1:{self.port}/", f"@{host}:{self.tls_port}/")
 
     @property
     def running(self) -> bool:
@@ -122,6 +128,15 @@ class PrivateRabbitMq:
             "log.file = false",
             "disk_free_limit.absolute = 50MB",
         ]
+        if self._tls is not None:
+            lines += [
+                f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}",
+                f"ssl_options.certfile = {self._tls.certificate}",
+                f"ssl_options.keyfile = {self._tls.key}",
+                f"ssl_options.cacertfile = {self._tls.authority}",
+                "ssl_options.verify = verify_peer",
+                "ssl_options.fail_if_no_peer_cert = false",
+            ]
         if self._management:
             lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self.management_port}"]
         (self._folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")

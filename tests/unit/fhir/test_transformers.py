@@ -27,6 +27,7 @@ def test_each_record_becomes_one_message_with_what_its_delivery_needs() -> None:
         "resource_type": "Observation",
         "identifier": "urn:islet:reading|r-1",
         "interaction": "create",
+        "replaces_earlier": "yes",
     }
     assert orjson.loads(second.body)["identifier"][0]["value"] == "r-2"
 

@@ -203,6 +203,31 @@ async def test_without_the_journal_parts_are_kept_until_their_leases_run_out_and
     keeping.cancel()
 
 
+async def test_an_answer_that_nobody_expected_does_not_end_the_keeping_of_leases(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, asked = await world.start("A"), list[str]()
+    keeping = asyncio.create_task(first.leases.run())
+
+    async def pass_by(seconds: int) -> None:
+        for _ in range(seconds):
+            await asyncio.sleep(0)
+            await first.clock.advance(1.0)
+
+    async def odd(holder: str, _seconds: float) -> Sequence[str]:
+        asked.append(holder)
+        raise RuntimeError("what no driver should say")
+
+    with monkeypatch.context() as change:
+        change.setattr(world.store, "renew_leases", odd)
+        await pass_by(3)
+    assert asked
+    assert not first.has
+    await pass_by(3)
+    assert sorted(first.has) == PARTS
+    keeping.cancel()
+
+
 async def test_a_wall_clock_that_jumps_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first = await world.start("A")
     await world.turns(3)
