@@ -127,3 +127,22 @@ async def test_without_broker_messages_are_taken_and_without_database_they_are_n
         for server in (postgres_server, rabbitmq_server):
             if not server.running:
                 server.start()
+
+
+async def test_a_broker_short_of_memory_holds_up_the_work_and_no_sender(
+    tmp_path: Path, postgres_server: PrivatePostgres, rabbitmq_server: PrivateRabbitMq
+) -> None:
+    engine = Engine(tmp_path, postgres_server.new_database(), rabbitmq_server.new_vhost())
+    try:
+        async with engine.running():
+            await engine.until_ready({"status": 200})
+            await asyncio.to_thread(rabbitmq_server.control, "set_vm_memory_high_watermark", "0")
+            assert [await engine.ack_of(Named(1, place)) for place in range(1, 20)] == [b"AA"] * 19
+            await engine.until_ready({"status": 200, "broker": "broker-blocked"})
+            await asyncio.to_thread(rabbitmq_server.control, "set_vm_memory_high_watermark", "0.4")
+            await engine.until_ready({"status": 200})
+            async with asyncio.timeout(60):
+                while len(list((tmp_path / "out").glob("*.hl7"))) < 19:  # noqa: ASYNC110 - another process writes them
+                    await asyncio.sleep(0.1)
+    finally:
+        rabbitmq_server.control("set_vm_memory_high_watermark", "0.4")

@@ -45,3 +45,10 @@ def test_the_image_is_built_from_files_that_are_there() -> None:
     dockerfile = ROOT / service["build"]["dockerfile"]
     for name in re.findall(r"^COPY (?!--from)(\S+) ", dockerfile.read_text(), re.MULTILINE):
         assert (ROOT / name).exists()
+
+
+def test_the_unit_leaves_the_journal_to_whoever_writes_its_environment() -> None:
+    """An option would win over the file in which an operator names a shared journal."""
+    unit = (ROOT / "deploy" / "islet.service").read_text()
+    assert not re.search(r"^ExecStart=.*--(store|journal|broker)", unit, re.MULTILINE)
+    assert unit.index("Environment=ISLET_JOURNAL=") < unit.index("EnvironmentFile="), "the later one counts"
