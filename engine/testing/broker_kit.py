@@ -217,8 +217,8 @@ class BrokerContract:
         lanes = TwoLanes(house.broker)
         for queue in lanes.queues.values():
             await house.broker.declare(queue)
-        for start in range(0, 10_000, 500):
-            some = tickets(*(f"batch-{n}" for n in range(start, start + 500)))
+        for start in range(0, 10_000, 100):
+            some = tickets(*(f"batch-{n}" for n in range(start, start + 100)))
             await house.broker.publish(lanes.queues[Lane.BATCH], some)
         workers = [asyncio.create_task(lanes.run(lane)) for lane in Lane]
         await lanes.permit(20)
