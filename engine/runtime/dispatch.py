@@ -215,6 +215,9 @@ class Dispatch:
         deliveries = [waiting.pending.delivery for waiting in batch]
         try:
             late = await self._asked(outdated, deliveries, self._tools.journal.queries)
+            if not self._may_send():  # the journal's answer took as long as our lease
+                self.stop()
+                return
             results = await self._send([one for one in deliveries if one.id not in late])
         except NeedsOperator as error:  # what is in hand is not settled: it comes again when the channel goes on
             self._needs_operator = error

@@ -46,6 +46,13 @@ class Outbox:
         """These queues can be filled from the journal."""
         self._parts.update({part.queue: part for part in parts})
 
+    def doubt(self, queues: Iterable[str]) -> None:
+        """Somebody else may have committed work for these whose tickets come after ours: what goes to them next goes
+        together with everything that is in flight for them, oldest first."""
+        for queue in queues:
+            if queue in self._parts:
+                self._ways.setdefault(queue, _Way()).behind = True
+
     async def hand_on(self, work: Mapping[str, Sequence[str]]) -> None:
         """Publish tickets for what has been committed: queue → ids. Those of one queue go in the order of the calls;
         what comes while its tickets are on the way goes together in the next ones.
@@ -81,8 +88,8 @@ class Outbox:
             behind, waiting = way.behind, way.waiting
             if not behind and not waiting:
                 return  # whoever was before us took ours along
-            way.waiting = []
-            way.behind = queue in self._parts  # until it has gone well
+            way.waiting, way.behind = [], False
+            gone_well = False
             try:
                 if behind:
                     await self.fill(self._parts[queue])  # all of `waiting` was committed before this looks
@@ -93,7 +100,9 @@ class Outbox:
                 tell = self._log.debug if behind else self._log.warning
                 tell("publish_failed", queue=queue, code=error.code, count=len(waiting))
             else:
-                way.behind = False
+                gone_well = True
+            finally:
+                way.behind = way.behind or (not gone_well and queue in self._parts)
 
 
 class _Way:

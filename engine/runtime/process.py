@@ -57,10 +57,6 @@ class Process:
 
     async def run(self) -> None:
         """Raises NeedsOperator when a step asks for a person: the channel is paused then."""
-        if self._tools.leases.shared:  # another engine may not have published its tickets for these
-            for part in queues_of(self._plan, self._tools.partitions):
-                if part.role is Role.DISPATCH:
-                    await self._tools.outbox.fill(part)
         try:
             async with asyncio.TaskGroup() as group:
                 for part in map(self._part.in_lane, Lane):
@@ -88,10 +84,15 @@ class Process:
                     await self._until_done(lambda at=hand: self._work(part, at))  # type: ignore[misc]
 
     async def _take_over(self, part: Part, work: Callable[[Lease], Awaitable[None]]) -> None:
-        """What another engine had under way here goes first, in its order."""
+        """What another engine had under way here goes first, in its order; it may not have published its tickets for
+        what it has done already. That is looked up after what it has not: it may do something in between."""
         after = ""
         while self._tools.leases.shared:
-            if not (ids := await in_flight(part, self._tools.journal.queries, after, TICKET_SIZE)):
+            ids = await in_flight(part, self._tools.journal.queries, after, TICKET_SIZE)
+            if not after:
+                for onward in self._onward():
+                    await self._tools.outbox.fill(onward)
+            if not ids:
                 return
             found = _Found(Ticket(tuple(ids)))
             await self._until_done(lambda at=found: work(at))  # type: ignore[misc]
@@ -179,7 +180,10 @@ class Process:
                 async with self._turns.of(part.lane):
                     if not self._may_work():
                         raise Unavailable("another engine may have this part of the work now", code="part-lost")
-                    if messages := await queries.pending(ids):
+                    messages = await queries.pending(ids)
+                    if len(messages) < len(ids):
+                        self._has_company()
+                    if messages:
                         await self._work_on(messages)
                     del messages  # large ones are not kept while the next are read
         for lease in leases:
@@ -202,7 +206,19 @@ class Process:
     async def _work_on(self, messages: Sequence[Message]) -> None:
         outcomes, committed = await self._commit(messages)
         self._count(outcomes, committed)
+        if len(committed) < len(messages):
+            self._has_company()
         await self._tools.outbox.hand_on(decide.ids_by_queue(self._plan, outcomes, committed, self._tools.partitions))
+
+    def _has_company(self) -> None:
+        """Another engine, which slept while its lease ran out, has committed what we were about to. Its tickets for
+        that may come after ours for what is newer."""
+        if self._tools.leases.shared:
+            self._tools.outbox.doubt(part.queue for part in self._onward())
+
+    def _onward(self) -> Sequence[Part]:
+        """Where deliveries of this channel go."""
+        return [part for part in queues_of(self._plan, self._tools.partitions) if part.role is Role.DISPATCH]
 
     async def _commit(self, messages: Sequence[Message]) -> tuple[Sequence[ProcessOutcome], Sequence[str]]:
         writer = self._tools.journal.writer
