@@ -58,6 +58,13 @@ class Outbox:
         else:
             await asyncio.gather(*sends)
 
+    def doubt(self, parts: Iterable[Part]) -> None:
+        """Whether the last commit for these queues came about is not known: they are filled before anything newer."""
+        for part in parts:
+            way = self._ways.setdefault(part.queue, _Way())
+            way.behind = part.queue in self._parts
+            way.doubts += 1
+
     async def catch_up(self) -> None:
         """Fill the queues that are behind, as far as broker and journal let us."""
         for queue, way in tuple(self._ways.items()):
@@ -81,7 +88,7 @@ class Outbox:
             behind, waiting = way.behind, way.waiting
             if not behind and not waiting:
                 return  # whoever was before us took ours along
-            way.waiting = []
+            way.waiting, doubts = [], way.doubts
             way.behind = queue in self._parts  # until it has gone well
             try:
                 if behind:
@@ -93,18 +100,20 @@ class Outbox:
                 tell = self._log.debug if behind else self._log.warning
                 tell("publish_failed", queue=queue, code=error.code, count=len(waiting))
             else:
-                way.behind = False
+                way.behind = way.behind and way.doubts != doubts
 
 
 class _Way:
-    """To one queue: one sends at a time. `behind`: tickets may be missing in it that only the journal knows of."""
+    """To one queue: one sends at a time. `behind`: tickets may be missing in it that only the journal knows of;
+    `doubts`: how often that was said from outside."""
 
-    __slots__ = ("behind", "turn", "waiting")
+    __slots__ = ("behind", "doubts", "turn", "waiting")
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.waiting: list[str] = []
         self.behind = False
+        self.doubts = 0
 
 
 async def in_flight(part: Part, queries: Queries, after: str, limit: int) -> Sequence[str]:

@@ -26,7 +26,7 @@ from engine.model.share import WHOLE, Share
 from engine.runtime import decide
 from engine.runtime.handfuls import handfuls
 from engine.runtime.outbox import TICKET_SIZE, in_flight
-from engine.runtime.parts import Part, Role, ended_by_itself, queues_of
+from engine.runtime.parts import Part, Role, ended_by_itself, fed_by, queues_of
 from engine.runtime.tools import Tools
 from engine.runtime.turns import Turns
 from engine.runtime.waiting import Stay, WaitingRoom, batches
@@ -200,7 +200,11 @@ class Process:
         return due
 
     async def _work_on(self, messages: Sequence[Message]) -> None:
-        outcomes, committed = await self._commit(messages)
+        try:
+            outcomes, committed = await self._commit(messages)
+        except Unavailable:  # which may have come after the commit: then nobody else would make tickets
+            self._tools.outbox.doubt(fed_by(self._plan, self._tools.partitions))
+            raise
         self._count(outcomes, committed)
         await self._tools.outbox.hand_on(decide.ids_by_queue(self._plan, outcomes, committed, self._tools.partitions))
 
