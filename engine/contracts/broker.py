@@ -29,7 +29,8 @@ class Lease(Protocol):
 
     @property
     def after_gap(self) -> bool:
-        """The broker was away just before it: tickets that came earlier may be lost, and only the journal knows."""
+        """Tickets that came earlier may be lost, and only the journal knows: nobody has listened to the broker just
+        before it. So with the first one of every consumer too: until it begins, its queue can be lost and made anew."""
         ...
 
     async def ack(self) -> None:

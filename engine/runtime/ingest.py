@@ -18,7 +18,7 @@ from engine.model.ids import new_id
 from engine.model.lane import in_lane, lane_of
 from engine.model.message import Message
 from engine.model.outcome import Accepted, Deferred, Verdict
-from engine.runtime.parts import share_of
+from engine.runtime.parts import entries_of, share_of
 from engine.runtime.tools import Tools
 
 _STORE_AWAY_SECONDS = 5.0
@@ -85,6 +85,7 @@ class Ingest:
             receipts = await self._tools.journal.writer.accept([self._message(arrival) for arrival in batch])
         except Unavailable as error:
             self._tools.log.error("store_unavailable", channel=self._plan.name, code=error.code, count=len(batch))
+            self._tools.outbox.doubt(entries_of(self._plan.name, self._tools.partitions))
             for arrival in batch:
                 await self._settle(
                     arrival, Deferred(_STORE_AWAY_SECONDS, "not stored: the journal is away; send again")

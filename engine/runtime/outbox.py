@@ -46,13 +46,6 @@ class Outbox:
         """These queues can be filled from the journal."""
         self._parts.update({part.queue: part for part in parts})
 
-    def doubt(self, queues: Iterable[str]) -> None:
-        """Somebody else may have committed work for these whose tickets come after ours: what goes to them next goes
-        together with everything that is in flight for them, oldest first."""
-        for queue in queues:
-            if queue in self._parts:
-                self._ways.setdefault(queue, _Way()).behind = True
-
     async def hand_on(self, work: Mapping[str, Sequence[str]]) -> None:
         """Publish tickets for what has been committed: queue → ids. Those of one queue go in the order of the calls;
         what comes while its tickets are on the way goes together in the next ones.
@@ -64,6 +57,13 @@ class Outbox:
             await sends[0]
         else:
             await asyncio.gather(*sends)
+
+    def doubt(self, parts: Iterable[Part]) -> None:
+        """Whether the last commit for these queues came about is not known: they are filled before anything newer."""
+        for part in parts:
+            way = self._ways.setdefault(part.queue, _Way())
+            way.behind = part.queue in self._parts
+            way.doubts += 1
 
     async def catch_up(self) -> None:
         """Fill the queues that are behind, as far as broker and journal let us."""
@@ -88,8 +88,8 @@ class Outbox:
             behind, waiting = way.behind, way.waiting
             if not behind and not waiting:
                 return  # whoever was before us took ours along
-            way.waiting, way.behind = [], False
-            gone_well = False
+            way.waiting, doubts = [], way.doubts
+            way.behind = queue in self._parts  # until it has gone well
             try:
                 if behind:
                     await self.fill(self._parts[queue])  # all of `waiting` was committed before this looks
@@ -100,20 +100,20 @@ class Outbox:
                 tell = self._log.debug if behind else self._log.warning
                 tell("publish_failed", queue=queue, code=error.code, count=len(waiting))
             else:
-                gone_well = True
-            finally:
-                way.behind = way.behind or (not gone_well and queue in self._parts)
+                way.behind = way.behind and way.doubts != doubts
 
 
 class _Way:
-    """To one queue: one sends at a time. `behind`: tickets may be missing in it that only the journal knows of."""
+    """To one queue: one sends at a time. `behind`: tickets may be missing in it that only the journal knows of;
+    `doubts`: how often that was said from outside."""
 
-    __slots__ = ("behind", "turn", "waiting")
+    __slots__ = ("behind", "doubts", "turn", "waiting")
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.waiting: list[str] = []
         self.behind = False
+        self.doubts = 0
 
 
 async def in_flight(part: Part, queries: Queries, after: str, limit: int) -> Sequence[str]:

@@ -65,6 +65,18 @@ def queues_of(plan: ChannelPlan, partitions: int) -> list[Part]:
     return [part.in_lane(lane) for part in work_of(plan, partitions) for lane in Lane]
 
 
+def fed_by(plan: ChannelPlan, partitions: int) -> list[Part]:
+    """The parts, once for each queue, that get work from the outcomes of a channel."""
+    own = [part for part in queues_of(plan, partitions) if part.role is Role.DISPATCH]
+    return own + [part for channel in plan.feeds for part in entries_of(channel, partitions)]
+
+
+def entries_of(channel: str, partitions: int) -> list[Part]:
+    """A channel's PROCESS parts, once for each queue."""
+    found = [Part(Role.PROCESS, channel, None, share) for share in shares(partitions)]
+    return [part.in_lane(lane) for part in found for lane in Lane]
+
+
 def dispatch_partitions(destination: DestinationPlan, partitions: int) -> int:
     """No more shares than calls at once: a receiver that wants one connection gets one."""
     return max(1, min(partitions, destination.at_once)) if destination.bound.plugin.side_by_side else 1

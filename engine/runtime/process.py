@@ -26,7 +26,7 @@ from engine.model.share import WHOLE, Share
 from engine.runtime import decide
 from engine.runtime.handfuls import handfuls
 from engine.runtime.outbox import TICKET_SIZE, in_flight
-from engine.runtime.parts import Part, Role, ended_by_itself, queues_of
+from engine.runtime.parts import Part, Role, ended_by_itself, fed_by, queues_of
 from engine.runtime.tools import Tools
 from engine.runtime.turns import Turns
 from engine.runtime.waiting import Stay, WaitingRoom, batches
@@ -90,8 +90,9 @@ class Process:
         while self._tools.leases.shared:
             ids = await in_flight(part, self._tools.journal.queries, after, TICKET_SIZE)
             if not after:
-                for onward in self._onward():
-                    await self._tools.outbox.fill(onward)
+                for onward in queues_of(self._plan, self._tools.partitions):
+                    if onward.role is Role.DISPATCH:
+                        await self._tools.outbox.fill(onward)
             if not ids:
                 return
             found = _Found(Ticket(tuple(ids)))
@@ -204,21 +205,21 @@ class Process:
         return due
 
     async def _work_on(self, messages: Sequence[Message]) -> None:
-        outcomes, committed = await self._commit(messages)
+        try:
+            outcomes, committed = await self._commit(messages)
+        except Unavailable:  # which may have come after the commit: then nobody else would make tickets
+            self._tools.outbox.doubt(fed_by(self._plan, self._tools.partitions))
+            raise
         self._count(outcomes, committed)
         if len(committed) < len(messages):
             self._has_company()
         await self._tools.outbox.hand_on(decide.ids_by_queue(self._plan, outcomes, committed, self._tools.partitions))
 
     def _has_company(self) -> None:
-        """Another engine, which slept while its lease ran out, has committed what we were about to. Its tickets for
-        that may come after ours for what is newer."""
+        """Another engine, which slept while its lease ran out, has committed what we were about to, or we have without
+        having heard of it: tickets for that are missing, or come after ours for what is newer."""
         if self._tools.leases.shared:
-            self._tools.outbox.doubt(part.queue for part in self._onward())
-
-    def _onward(self) -> Sequence[Part]:
-        """Where deliveries of this channel go."""
-        return [part for part in queues_of(self._plan, self._tools.partitions) if part.role is Role.DISPATCH]
+            self._tools.outbox.doubt(fed_by(self._plan, self._tools.partitions))
 
     async def _commit(self, messages: Sequence[Message]) -> tuple[Sequence[ProcessOutcome], Sequence[str]]:
         writer = self._tools.journal.writer

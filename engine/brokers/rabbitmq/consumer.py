@@ -51,7 +51,6 @@ class Consumer:
         self._chance = chance
         self._channel: AbstractChannel | None = None
         self._session: Session | None = None
-        self._interrupted = False
 
     @property
     def unfinished(self) -> int:
@@ -67,7 +66,6 @@ class Consumer:
             if lease is not None:
                 return lease
             self._log.warning("consumer_interrupted", queue=self.queue)
-            self._interrupted = True
             await self.close()
 
     async def _watched(self, session: Session) -> RabbitLease | None:
@@ -136,7 +134,7 @@ class Consumer:
                 await channel.set_qos(self._prefetch)
                 await self._topology.declare_on(channel, self.queue)
                 raw = await channel.get_underlay_channel()
-                session = Session(self.queue, raw, self._log, after_gap=self._interrupted)
+                session = Session(self.queue, raw, self._log)
                 channel.close_callbacks.add(session.end)
                 raw.on_consumer_cancel_callbacks.add(session.end)
                 await raw.basic_consume(

@@ -48,9 +48,8 @@ class Session:
     tickets that were already delivered. When the channel closes, the broker puts everything back in its order.
     """
 
-    def __init__(self, queue: str, channel: aiormq.abc.AbstractChannel, log: Log, *, after_gap: bool = False) -> None:
-        """`after_gap`: there was a session before, which was interrupted; the first lease says so."""
-        self._after_gap = after_gap
+    def __init__(self, queue: str, channel: aiormq.abc.AbstractChannel, log: Log) -> None:
+        self._after_gap = True  # for its first lease: nobody has listened until now
         self._queue = queue
         self._channel = channel
         self._log = log

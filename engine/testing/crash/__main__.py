@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import secrets
+import shutil
 import sys
 import tempfile
 from functools import partial
@@ -46,7 +47,9 @@ def main() -> int:
         for problem in verdict.wrong:
             say(f"WRONG: {problem}")
         if verdict.wrong:
-            say(cluster.last_words())
+            kept = folder.with_name(f"islet-crash-{given.seed}.log")
+            shutil.copy(cluster.log, kept)
+            say(f"the engine's log: {kept}")
     return 1 if verdict.wrong else 0
 
 

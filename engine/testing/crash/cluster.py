@@ -68,7 +68,7 @@ class Cluster:
         (self._folder / "routes.yaml").write_text("routes: {intake: [out]}\n")
         command = [sys.executable, "-m", "engine", "run", "--project", str(self._folder), "--grace", "5"]
         options = ["--workers", str(self._workers)] if self._workers > 1 else []
-        with (self._folder / "engine.log").open("wb") as log:
+        with self.log.open("wb") as log:
             self._process = subprocess.Popen([*command, *options], env=self._environment, stderr=log, stdout=log)  # noqa: S603, ASYNC220
         try:
             await self._listening()
@@ -90,7 +90,11 @@ class Cluster:
                 await asyncio.sleep(_LOOK_SECONDS)
 
     def last_words(self) -> str:
-        return (self._folder / "engine.log").read_text(errors="replace")[-4000:]
+        return self.log.read_text(errors="replace")[-4000:]
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "engine.log"
 
     def workers(self) -> list[int]:
         """Process ids of the workers that are there now."""

@@ -121,6 +121,20 @@ async def test_a_lease_whose_line_was_cut_is_void_and_the_next_one_says_that_the
         assert await broker.depth(QUEUE) == 2, "the old lease no longer counts"
 
 
+async def test_the_first_lease_says_that_what_came_before_it_may_be_lost(shared_vhost: str, opened: Open) -> None:
+    """Between a look at the journal and the first ticket a queue can be lost with its tickets, and made anew."""
+    broker, publisher = await opened(shared_vhost), await opened(shared_vhost)
+    await publisher.declare(QUEUE)
+    leases = broker.consume(QUEUE, 5)
+    await publisher.publish(QUEUE, tickets("a"))
+    await publisher.delete(QUEUE)
+    await publisher.publish(QUEUE, tickets("b", "c"))
+    async with aclosing(leases):  # type: ignore[type-var]
+        first, second = await take(leases, 2)
+        assert (first.ticket.ids, first.after_gap) == (("b",), True)
+        assert (second.ticket.ids, second.after_gap) == (("c",), False)
+
+
 class Watched:
     """A consumer that holds a ticket, and that nobody tells of the end of its queue."""
 

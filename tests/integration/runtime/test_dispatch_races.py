@@ -84,6 +84,27 @@ async def test_a_journal_that_is_away_while_a_lane_is_filled_delays_it_and_loses
         assert sink.sent == bodies
 
 
+@pytest.mark.parametrize("call", ["commit_outcomes", "accept"])
+async def test_a_commit_whose_answer_was_lost_gets_its_tickets_before_anything_newer(store: Path, call: str) -> None:
+    source, sink, gated = HandSource(), ScriptedDestination(), Gated()
+    lost = [AWAY]
+
+    async def answer_is_lost() -> None:
+        if lost:
+            raise lost.pop()
+
+    channel = a_channel(source_part=source, destinations=[a_destination(sink)])
+    async with an_engine([channel], store, wrap=gated) as engine:
+        gated.journal.after[call] = answer_is_lost
+        await source.give(b"first", order_key="A", source_key="1")
+        await engine.until(lambda: not lost, advance_seconds=0.1)
+        await engine.advance(1.0)
+        await source.give(b"second", order_key="A", source_key="2")
+        await engine.until(engine.idle, advance_seconds=0.1)
+        assert sink.sent == [b"first", b"second"]
+        assert engine.tools.clock.monotonic() < 10.0, "without the sweeper"
+
+
 async def test_what_waits_behind_the_one_call_of_a_half_open_breaker_goes_when_it_has_succeeded(store: Path) -> None:
     """Broken: let the other keys rest for as long again as the breaker did."""
     source, sink = HandSource(), ScriptedDestination([AWAY] * 3)

@@ -100,6 +100,28 @@ async def test_a_queue_that_is_behind_is_filled_from_the_journal_before_anything
     assert road.published == [(PART.queue, ("1", "2", "3"))]
 
 
+async def test_after_a_doubt_the_queue_is_filled_from_the_journal_before_anything_newer(
+    road: Road, outbox: Outbox
+) -> None:
+    road.in_journal = ["1", "2"]
+    outbox.doubt([PART])
+    await outbox.hand_on({PART.queue: ["2"]})
+    await outbox.hand_on({PART.queue: ["3"]})
+    assert road.published == [(PART.queue, ("1", "2")), (PART.queue, ("3",))]
+
+
+async def test_a_doubt_that_comes_while_tickets_are_on_the_way_is_not_forgotten(road: Road, outbox: Outbox) -> None:
+    road.open.clear()
+    sending = asyncio.create_task(outbox.hand_on({PART.queue: ["2"]}))
+    await asyncio.sleep(0)
+    outbox.doubt([PART])
+    road.open.set()
+    await sending
+    road.in_journal = ["1", "2"]
+    await outbox.catch_up()
+    assert road.published == [(PART.queue, ("2",)), (PART.queue, ("1", "2"))]
+
+
 async def test_catching_up_fills_only_what_is_behind(road: Road, outbox: Outbox) -> None:
     road.in_journal = ["1"]
     await outbox.hand_on({PART.queue: ["1"]})
