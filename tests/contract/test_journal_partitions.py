@@ -288,7 +288,8 @@ def _parameters(sql: str, ids: Sequence[str]) -> str:
     nothing else."""
     kinds = dict(re.findall(r"\$(\d+)::(\w+)\[\]", sql))
     array = f"ARRAY{list(ids)!r}::text[]"
-    given = {1: array, 2: repr(ids[0]), 3: repr(ids[-1]), 4: array if "4" in kinds else "0"}
+    rows = ", ".join(f"""jsonb_populate_record(NULL::{kinds.get("4")}, '{{"id": "{id_}"}}')""" for id_ in ids)
+    given = {1: array, 2: repr(ids[0]), 3: repr(ids[-1]), 4: f"ARRAY[{rows}]" if "4" in kinds else "0"}
     most = max(int(number) for number in re.findall(r"\$(\d+)", sql))
     nothing = (f"ARRAY[]::{kinds.get(str(number))}[]" for number in range(5, most + 1))
     return ", ".join([*(given[number] for number in range(1, min(most, 4) + 1)), *nothing])

@@ -1,4 +1,4 @@
-"""What the writer does, each in one statement where it can: many rows, as arrays. Functions of an asyncpg connection.
+"""What the writer does, each in one statement where it can. Functions of an asyncpg connection.
 
 Other engines write at the same time. Rows are locked in the order of their ids and keys, so that two transactions
 never wait for each other; the state of a row, looked at under its lock, decides who may act.
@@ -35,41 +35,25 @@ from engine.model.message import Message
 
 Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
-_TYPES = {
-    "body": "bytea",
-    "digest": "bytea",
-    "shard": "smallint",
-    "answer_existing": "boolean",
-    "attempts": "integer",
-    "fanout": "integer",
-    "number": "integer",
-    **dict.fromkeys(("received_at", "made_at", "state_at", "due_at", "at"), "bigint"),
-}
-"""Of the columns that are not text."""
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """The database's clock: the engines' own may jump, or differ."""
 
 
-def _rows(columns: str | Sequence[str], first: int = 1) -> str:
-    """Rows that are given as arrays, one for each column, from parameter `first` on."""
-    names = columns.split(", ") if isinstance(columns, str) else columns
-    arrays = ", ".join(f"${n}::{_TYPES.get(column, 'text')}[]" for n, column in enumerate(names, first))
-    return f"unnest({arrays}) AS new ({', '.join(names)})"
+def _given(rows: str, parameter: int = 1) -> str:
+    """Rows that are given as one array of tuples of that type (migration 0009). An array for each column would cost
+    the client twice as much: it looks at each element to see whether it is an array itself."""
+    return f"unnest(${parameter}::{rows}[]) AS new"
 
 
 def _changes(columns: Sequence[str]) -> str:
     return ", ".join(f"{column} = new.{column}" for column in columns)
 
 
-def _width(columns: str) -> int:
-    return columns.count(",") + 1
-
-
 _KEY_COLUMNS = "channel, key, digest, message_id"
 _ATTEMPT_COLUMNS = "delivery_id, number, at, code, text, detail"
-_INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) SELECT * FROM {_rows(MESSAGE_COLUMNS)}"  # noqa: S608
+_INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) SELECT * FROM {_given('new_message')}"  # noqa: S608
 _INSERT_KEY = (
-    f"INSERT INTO source_key ({_KEY_COLUMNS}) SELECT * FROM {_rows(_KEY_COLUMNS)} "  # noqa: S608
+    f"INSERT INTO source_key ({_KEY_COLUMNS}) SELECT * FROM {_given('new_source_key')} "  # noqa: S608
     "ON CONFLICT DO NOTHING RETURNING 1"
 )
 _FIND_KEYS = (
@@ -78,7 +62,7 @@ _FIND_KEYS = (
 )
 # All keys are new, or the statement fails with all that it did: a division by zero says so.
 _ACCEPT_NEW = f"""
-    WITH given AS (SELECT * FROM {_rows(_KEY_COLUMNS, 1 + _width(MESSAGE_COLUMNS))}),
+    WITH given AS (SELECT * FROM {_given("new_source_key", 2)}),
     known AS (SELECT 1 FROM source_key JOIN given USING (channel, key) LIMIT 1),
     added AS (
         INSERT INTO source_key ({_KEY_COLUMNS}) SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM known)
@@ -95,41 +79,32 @@ _AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, de
 _WAITS = "state IN ('held', 'deferred', 'review')"
 _RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
 _RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
-_OUTCOME = ("id", *OUTCOME_COLUMNS)
 _FINISH_MESSAGES = f"""
     WITH open AS ({_LOCK_MESSAGES}),
     finished AS (
-        UPDATE message SET {_changes(OUTCOME_COLUMNS)} FROM {_rows(_OUTCOME, 4)}
+        UPDATE message SET {_changes(OUTCOME_COLUMNS)} FROM {_given("message_outcome", 4)}
         WHERE message.id = new.id AND message.id >= $2 AND message.id <= $3 AND message.id IN (SELECT id FROM open)
     ),
     children AS (
-        INSERT INTO message ({MESSAGE_COLUMNS}) SELECT new.* FROM {_rows(MESSAGE_COLUMNS, 4 + len(_OUTCOME))}
+        INSERT INTO message ({MESSAGE_COLUMNS}) SELECT new.* FROM {_given("new_message", 5)}
         WHERE new.parent_id IN (SELECT id FROM open)
     ),
     deliveries AS (
         INSERT INTO delivery ({DELIVERY_COLUMNS})
-        SELECT new.* FROM {_rows(DELIVERY_COLUMNS, 4 + len(_OUTCOME) + _width(MESSAGE_COLUMNS))}
+        SELECT new.* FROM {_given("new_delivery", 6)}
         WHERE new.message_id IN (SELECT id FROM open)
     )
     SELECT id FROM open
 """  # noqa: S608
-_DELIVERED = ("id", *DELIVERY_OUTCOME_COLUMNS)
 _FINISH_DELIVERIES = f"""
     WITH open AS ({_LOCK_DELIVERIES}),
     finished AS (
-        UPDATE delivery SET {_changes(DELIVERY_OUTCOME_COLUMNS)} FROM {_rows(_DELIVERED, 4)}
+        UPDATE delivery SET {_changes(DELIVERY_OUTCOME_COLUMNS)} FROM {_given("delivery_outcome", 4)}
         WHERE delivery.id = new.id AND delivery.id >= $2 AND delivery.id <= $3 AND delivery.id IN (SELECT id FROM open)
     )
-    INSERT INTO attempt ({_ATTEMPT_COLUMNS}) SELECT * FROM {_rows(_ATTEMPT_COLUMNS, 4 + len(_DELIVERED))}
+    INSERT INTO attempt ({_ATTEMPT_COLUMNS}) SELECT * FROM {_given("new_attempt", 5)}
     ON CONFLICT DO NOTHING
 """  # noqa: S608
-
-
-def _columns(rows: Sequence[Row], width: int) -> list[list[Any]]:
-    """Rows as one array for each column."""
-    if not rows:
-        return [[] for _ in range(width)]
-    return [[_fit(value) for value in column] for column in zip(*rows, strict=True)]
 
 
 def among(ids: Sequence[str]) -> tuple[list[str], str, str]:
@@ -137,9 +112,14 @@ def among(ids: Sequence[str]) -> tuple[list[str], str, str]:
     return list(ids), min(ids, default=""), max(ids, default="")
 
 
-def _fit(value: Any) -> Any:
+def _fit(rows: Sequence[Row]) -> list[Row]:
     """PostgreSQL has no place for a NUL in text; what a sender wrote stays whole in the body."""
-    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+    return [
+        tuple([value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row])
+        if "\0" in "".join([value for value in row if isinstance(value, str)])
+        else row
+        for row in rows
+    ]
 
 
 async def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
@@ -147,9 +127,7 @@ async def accept(connection: Connection, messages: Sequence[Message]) -> list[Re
     receipts, rows, keys = judge_keys(messages, {})
     if not any(receipt.duplicate_of or receipt.key_reused for receipt in receipts):
         with suppress(asyncpg.DivisionByZeroError):
-            await connection.fetch(
-                _ACCEPT_NEW, *_columns(rows, _width(MESSAGE_COLUMNS)), *_columns(sorted(keys), _width(_KEY_COLUMNS))
-            )
+            await connection.fetch(_ACCEPT_NEW, _fit(rows), _fit(sorted(keys)))
             return receipts
     async with connection.transaction():
         return await _accept_with_known(connection, messages)
@@ -161,20 +139,21 @@ async def _accept_with_known(connection: Connection, messages: Sequence[Message]
     while True:
         known = await _known_keys(connection, messages)
         receipts, rows, keys = judge_keys(messages, known)
-        columns = _columns(sorted(keys), _width(_KEY_COLUMNS))
-        if not keys or len(await connection.fetch(_INSERT_KEY, *columns)) == len(keys):
+        if not keys or len(await connection.fetch(_INSERT_KEY, _fit(sorted(keys)))) == len(keys):
             break
         # Somebody was faster with one of these keys: undo ours, and look again.
         await _forget_keys(connection, keys)
-    await connection.fetch(_INSERT_MESSAGE, *_columns(rows, _width(MESSAGE_COLUMNS)))
+    await connection.fetch(_INSERT_MESSAGE, _fit(rows))
     return receipts
 
 
 async def _known_keys(connection: Connection, messages: Sequence[Message]) -> Known:
     known: dict[tuple[str, str], dict[bytes, str]] = defaultdict(dict)
-    asked = [(m.channel, m.source_key) for m in messages if m.source_key is not None]
+    asked = _fit([(m.channel, m.source_key) for m in messages if m.source_key is not None])
     if asked:
-        for channel, key, digest, message_id in await connection.fetch(_FIND_KEYS, *_columns(asked, 2)):
+        for channel, key, digest, message_id in await connection.fetch(
+            _FIND_KEYS, *map(list, zip(*asked, strict=True))
+        ):
             known[channel, key][bytes(digest)] = message_id
     return known
 
@@ -200,11 +179,7 @@ async def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutc
     children = [child_row(child) for outcome in first.values() for child in outcome.children]
     deliveries = [delivery_row(delivery, at) for outcome in first.values() for delivery in outcome.deliveries]
     found = await connection.fetch(
-        _FINISH_MESSAGES,
-        *among(list(first)),
-        *_columns(updates, len(_OUTCOME)),
-        *_columns(children, _width(MESSAGE_COLUMNS)),
-        *_columns(deliveries, _width(DELIVERY_COLUMNS)),
+        _FINISH_MESSAGES, *among(list(first)), _fit(updates), _fit(children), _fit(deliveries)
     )
     open_ids = {row[0] for row in found}
     return [outcome.message_id in open_ids and first[outcome.message_id] is outcome for outcome in outcomes]
@@ -214,12 +189,7 @@ async def commit_deliveries(connection: Connection, outcomes: Sequence[DeliveryO
     """`Writer.commit_deliveries`."""
     rows, attempts = delivery_outcome_rows(outcomes, now_micros())
     latest = {row[0]: row for row in rows}
-    await connection.fetch(
-        _FINISH_DELIVERIES,
-        *among(list(latest)),
-        *_columns(list(latest.values()), len(_DELIVERED)),
-        *_columns(attempts, _width(_ATTEMPT_COLUMNS)),
-    )
+    await connection.fetch(_FINISH_DELIVERIES, *among(list(latest)), _fit(list(latest.values())), _fit(attempts))
 
 
 async def put_cursor(
