@@ -26,12 +26,12 @@ from engine.journal.rows import insert_rows, update_rows
 from engine.model.errors import Refused
 from engine.model.message import Message
 
-_INSERT_MESSAGE = (f"INSERT INTO message ({MESSAGE_COLUMNS})", 23)
-_INSERT_DELIVERY = (f"INSERT INTO delivery ({DELIVERY_COLUMNS})", 14)
+_INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS})"
+_INSERT_DELIVERY = f"INSERT INTO delivery ({DELIVERY_COLUMNS})"
 _STILL_RECEIVED = (
     "SELECT json_group_array(id) FROM message WHERE id IN (SELECT value FROM json_each(?)) AND state = 'received'"
 )
-_INSERT_KEY = ("INSERT INTO source_key (channel, key, digest, message_id)", 4)
+_INSERT_KEY = "INSERT INTO source_key (channel, key, digest, message_id)"
 _FIND_KEYS = (
     "SELECT channel, key, digest, message_id FROM source_key "
     "WHERE channel = ? AND key IN (SELECT value FROM json_each(?))"
@@ -53,8 +53,8 @@ def raw(connection: Connection) -> sqlite3.Connection:
 def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
     """`Writer.accept`: source keys are looked up and written in the same transaction as the messages (law 6)."""
     receipts, rows, keys = judge_keys(messages, _known_keys(connection, messages))
-    insert_rows(raw(connection), *_INSERT_KEY, keys)
-    insert_rows(raw(connection), *_INSERT_MESSAGE, rows)
+    insert_rows(raw(connection), _INSERT_KEY, keys)
+    insert_rows(raw(connection), _INSERT_MESSAGE, rows)
     return receipts
 
 
@@ -92,8 +92,8 @@ def commit_outcomes(connection: Connection, outcomes: Sequence[ProcessOutcome]) 
         children.extend(child_row(child) for child in outcome.children)
         deliveries.extend(delivery_row(delivery, at) for delivery in outcome.deliveries)
     update_rows(raw(connection), *_FINISH_MESSAGE, updates)
-    insert_rows(raw(connection), *_INSERT_MESSAGE, children)
-    insert_rows(raw(connection), *_INSERT_DELIVERY, deliveries)
+    insert_rows(raw(connection), _INSERT_MESSAGE, children)
+    insert_rows(raw(connection), _INSERT_DELIVERY, deliveries)
     return [row[0] for row in updates]
 
 
