@@ -22,7 +22,7 @@ _LINES = re.compile(b"([\r\n]+)")
 class Message:
     """A message that has been opened by `parse`. Immutable: `but` gives another one."""
 
-    __slots__ = ("_names", "_segments", "_split", "_text", "charset", "delimiters", "raw")
+    __slots__ = ("_named", "_segments", "_split", "_text", "charset", "delimiters", "raw")
 
     def __init__(self, raw: bytes, delimiters: Delimiters, charset: Charset, text: str) -> None:
         self.raw = raw
@@ -30,7 +30,7 @@ class Message:
         self.charset = charset
         self._text = text
         self._split: list[str] | None = None
-        self._names: list[str] | None = None
+        self._named: dict[str, list[int]] | None = None
         self._segments: list[Segment | None] = []
 
     def __repr__(self) -> str:
@@ -66,12 +66,14 @@ class Message:
             self._segments = [None] * len(self._split)
         return self._split
 
-    def _places(self, name: str) -> list[int]:
+    def _places(self, name: str) -> Sequence[int]:
         """Where the segments of that name stand."""
-        if self._names is None:
-            sep = self.delimiters.field
-            self._names = [(line[:3] if line[3:4] == sep else line.partition(sep)[0]).upper() for line in self._lines]
-        return [number for number, found in enumerate(self._names) if found == name]
+        if self._named is None:
+            self._named, sep = {}, self.delimiters.field
+            for number, line in enumerate(self._lines):
+                found = (line[:3] if line[3:4] == sep else line.partition(sep)[0]).upper()
+                self._named.setdefault(found, []).append(number)
+        return self._named.get(name, ())
 
     def _segment(self, number: int) -> Segment:
         lines = self._split or self._lines
@@ -90,20 +92,20 @@ class Message:
     def get_raw(self, path: str) -> Raw:
         """As `get`, with escapes and parts as they stand: to be written elsewhere by `but`."""
         parsed = parse_path(path)
-        return next((text for segment in self._named(parsed) for text in segment.raw_values(parsed)), Raw(""))
+        return next((text for segment in self._of(parsed) for text in segment.raw_values(parsed)), Raw(""))
 
     def values(self, path: str) -> list[str]:
         """Every value at a path: of all segments and repetitions that the path does not single out."""
         parsed = parse_path(path)
-        named = self._named(parsed)
+        named = self._of(parsed)
         return (
             named[0].values(parsed) if len(named) == 1 else [one for segment in named for one in segment.values(parsed)]
         )
 
-    def _named(self, path: Path) -> list[Segment]:
+    def _of(self, path: Path) -> list[Segment]:
         return [self._segment(number) for number in self._places_of(path)]
 
-    def _places_of(self, path: Path) -> list[int]:
+    def _places_of(self, path: Path) -> Sequence[int]:
         found = self._places(path.segment)
         return found[path.occurrence - 1 : path.occurrence] if path.occurrence else found
 
@@ -229,6 +231,9 @@ def _put_field(fields: list[str], path: Path, escaped: str, delimiters: Delimite
     if not all(below[: len(wanted)]):
         raise Hl7Error("MSH-2 names no separator for such a part", str(path), "bad-path")
     sep = delimiters.repetition
+    if not wanted and not path.repetition and not (sep and sep in fields[index]):
+        fields[index] = escaped
+        return
     parts = fields[index].split(sep) if sep else [fields[index]]
     if path.repetition == ALL:
         parts = [_put(part, wanted, below, escaped) for part in parts]

@@ -1,10 +1,18 @@
 """What was just committed, kept at hand for whoever works on it next, so that it need not be read again."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
 
-V = TypeVar("V")
+
+class HasBody(Protocol):
+    """A message or a delivery."""
+
+    @property
+    def body(self) -> bytes: ...
+
+
+V = TypeVar("V", bound=HasBody)
 
 
 class Recent(Generic[V]):
@@ -14,16 +22,15 @@ class Recent(Generic[V]):
     time (a ticket too many, a retry) reads the journal.
     """
 
-    def __init__(self, body_of: Callable[[V], bytes], most_bytes: int = 16_000_000) -> None:
+    def __init__(self, most_bytes: int = 16_000_000) -> None:
         self._values: OrderedDict[str, V] = OrderedDict()
-        self._body_of = body_of
         self._most = most_bytes
         self._bytes = 0
 
     def put(self, items: Iterable[tuple[str, V]]) -> None:
         for id_, value in items:
             self._values[id_] = value
-            self._bytes += len(self._body_of(value)) + 500
+            self._bytes += len(value.body) + 500
         while self._bytes > self._most:
             self._forget(self._values.popitem(last=False)[1])
 
@@ -41,7 +48,8 @@ class Recent(Generic[V]):
 
     def sizes(self, ids: Iterable[str]) -> dict[str, int]:
         """The bytes of the bodies of those that are at hand."""
-        return {id_: len(self._body_of(self._values[id_])) for id_ in ids if id_ in self._values}
+        values = self._values
+        return {id_: len(values[id_].body) for id_ in ids if id_ in values}
 
     def drop(self, ids: Iterable[str]) -> None:
         """These are no longer in flight."""
@@ -55,4 +63,4 @@ class Recent(Generic[V]):
         self._bytes = 0
 
     def _forget(self, value: V) -> None:
-        self._bytes -= len(self._body_of(value)) + 500
+        self._bytes -= len(value.body) + 500

@@ -70,16 +70,16 @@ def message_row(
         message.tenant,
         message.origin_id,
         message.parent_id,
-        message.shape.value,
+        message.shape._value_,
         # A duplicate's body is that of the message it repeats: it is stored once.
         b"" if duplicate_of else message.body,
         _meta_text(message) if meta is None else meta,
         message.source_key,
         message.order_key,
         shard_of(message.order_key, message.id),
-        lane_of(message.meta).value,
+        lane_of(message.meta)._value_,
         at,
-        state.value,
+        state._value_,
         at,
         "repeat of a message that is stored" if duplicate_of else None,
         duplicate_of,
@@ -119,7 +119,7 @@ def judge_keys(messages: Sequence[Message], known: Known) -> tuple[list[Receipt]
 def outcome_row(outcome: ProcessOutcome, at: int) -> Row:
     return (
         outcome.message_id,
-        outcome.state.value,
+        outcome.state._value_,
         at,
         outcome.attempts,
         len(outcome.children) + len(outcome.deliveries),
@@ -140,14 +140,14 @@ def delivery_row(delivery: Delivery, at: int) -> Row:
         delivery.origin_id,
         delivery.channel,
         delivery.destination,
-        delivery.shape.value,
+        delivery.shape._value_,
         delivery.body,
         _meta_text(delivery),
         delivery.order_key,
         shard_of(delivery.order_key, delivery.id),
-        lane_of(delivery.meta).value,
+        lane_of(delivery.meta)._value_,
         at,
-        DeliveryState.QUEUED.value,
+        DeliveryState.QUEUED._value_,
         at,
     )
 
@@ -160,7 +160,7 @@ def delivery_outcome_rows(outcomes: Sequence[DeliveryOutcome], at: int) -> tuple
         rows.append(
             (
                 outcome.delivery_id,
-                outcome.state.value,
+                outcome.state._value_,
                 at,
                 outcome.attempt,
                 to_micros(outcome.due_at) if outcome.due_at else None,

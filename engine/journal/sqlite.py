@@ -138,8 +138,8 @@ class SqliteJournal:
         self._commits = GroupCommit(sync_engine(path), lock_wait_seconds)
         self._reader: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(self._reader.sync_engine, "connect", partial(_pragmas, cache_kib=_READER_CACHE_KIB))
-        messages: Recent[Message] = Recent(lambda message: message.body)
-        deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
+        messages: Recent[Message] = Recent()
+        deliveries: Recent[Delivery] = Recent()
         self.writer = SqliteWriter(self._commits, messages, deliveries)
         self.queries = JournalQueries(self._reader, messages, deliveries)
 

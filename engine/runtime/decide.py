@@ -119,11 +119,14 @@ def _sort(step: Bound, passed: Passed, made: Sequence[Sequence[StepOutput]]) -> 
     outputs = [output for some in made for output in (some or [Drop(f"{step.name} gave nothing")])]
     messages = [output for output in outputs if isinstance(output, Message)]
     drops = [output for output in outputs if isinstance(output, Drop)]
-    passed.tally.update(_counted(messages))
+    if any("tally" in message.meta for message in messages):
+        passed.tally.update(_counted(messages))
+        messages = list(map(_without_tally, messages))
     for drop in drops:
         passed.tally.update(drop.tally)
-    passed.messages = list(map(_without_tally, messages))
-    passed.asides += [output for output in outputs if isinstance(output, Aside)]
+    passed.messages = messages
+    if len(messages) + len(drops) < len(outputs):
+        passed.asides += [output for output in outputs if isinstance(output, Aside)]
     passed.drops += drops
 
 

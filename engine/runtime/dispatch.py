@@ -23,7 +23,7 @@ from engine.model.breaker import Breaker
 from engine.model.delivery import Delivery
 from engine.model.errors import EngineError, NeedsOperator, Throttled, Unavailable
 from engine.model.ids import millis_of
-from engine.model.lane import Lane, lane_of
+from engine.model.lane import Lane
 from engine.model.outcome import Answer
 from engine.model.share import WHOLE, Share
 from engine.model.states import DeliveryState
@@ -63,6 +63,7 @@ class Dispatch:
         self._part = Part(Role.DISPATCH, channel, plan, share)
         self._plan = plan
         self._destination = destination
+        self._many = cast(BatchDestination, destination) if hasattr(destination, "batch_size") else None
         self._tools = tools
         self._road = Road(in_order=plan.in_order)
         self._breaker = Breaker(plan.breaker_failures, plan.breaker_rest_seconds)
@@ -174,7 +175,7 @@ class Dispatch:
 
     async def _pump(self, sends: asyncio.TaskGroup) -> None:
         """Start a send whenever there is a free slot and something that may go."""
-        most = getattr(self._destination, "batch_size", 1)
+        most = self._many.batch_size if self._many else 1
         while not self._stopping:
             await self._slots.acquire()
             batch = await self._next(most)
@@ -235,8 +236,8 @@ class Dispatch:
         if not deliveries:
             return []
         try:
-            if hasattr(self._destination, "batch_size"):
-                return await cast(BatchDestination, self._destination).send_many(deliveries)
+            if self._many:
+                return await self._many.send_many(deliveries)
             return [await self._destination.send(deliveries[0])]
         except NeedsOperator:
             raise
@@ -299,12 +300,11 @@ class Dispatch:
         if outcome.state is DeliveryState.SENT:
             arrived = millis_of(waiting.pending.delivery.origin_id) / 1000
             self._tools.meters.took(max(0.0, self._tools.clock.now().timestamp() - arrived))
-        lane = lane_of(waiting.pending.delivery.meta)
-        self._finished_meanwhile[lane].add(waiting.id)
+        self._finished_meanwhile[waiting.lane].add(waiting.id)
         key = self._road.done(waiting)
         self._shrunk.set()
         if key is not None:
-            self._outcomes.spawn(self._refill(lane, key, self._road.room_after(waiting)))
+            self._outcomes.spawn(self._refill(waiting.lane, key, self._road.room_after(waiting)))
 
     async def _refill(self, lane: Lane, order_key: str, most: int) -> None:
         """More of this lane than fitted here: the journal has it."""

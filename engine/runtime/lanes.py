@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from engine.contracts.journal import PendingDelivery
+from engine.model.lane import Lane, lane_of
 
 
 @dataclass(slots=True)
@@ -21,6 +22,13 @@ class Waiting:
     pending: PendingDelivery
     settled: Callable[[], None]
     failures: int = 0
+    key: str = field(default="", init=False)
+    """Of its lane; known as soon as it is in one."""
+    lane: Lane = field(init=False)
+    """Live or batch."""
+
+    def __post_init__(self) -> None:
+        self.lane = lane_of(self.pending.delivery.meta)
 
     @property
     def id(self) -> str:
@@ -67,7 +75,7 @@ class Lanes:
         if waiting.id in self._known:
             waiting.settled()
             return
-        key = self.key_of(waiting.pending)
+        key = waiting.key = self.key_of(waiting.pending)
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane()
@@ -106,7 +114,7 @@ class Lanes:
 
         Returns the order key of a lane that must be filled from the journal, with `refill`, before it goes on.
         """
-        key = self.key_of(waiting.pending)
+        key = waiting.key
         lane = self._lanes[key]
         lane.queue.popleft()
         self._grow(lane, -_size(waiting))
@@ -130,6 +138,8 @@ class Lanes:
         """
         key = f"k{order_key}"
         lane = self._lanes[key]
+        for waiting in more:
+            waiting.key = key
         lane.refilling = False
         lane.overflowed = lane.overflowed or more_to_come
         lane.queue.extend(more)
@@ -151,7 +161,7 @@ class Lanes:
 
     def rest(self, waiting: Waiting, until: float) -> None:
         """The delivery is tried again at `until` (monotonic seconds); its lane waits with it."""
-        self._wake_later(self.key_of(waiting.pending), until)
+        self._wake_later(waiting.key, until)
 
     def next_wake(self) -> float | None:
         """When the next resting lane is due, if any rests."""

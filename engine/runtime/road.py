@@ -7,7 +7,7 @@ batch lane, and never what has been begun. Pure bookkeeping, as `runtime.lanes`.
 
 from collections.abc import Sequence
 
-from engine.model.lane import Lane, lane_of
+from engine.model.lane import Lane
 from engine.runtime.lanes import Lanes, Waiting
 from engine.runtime.turns import Preference
 
@@ -31,7 +31,7 @@ class Road:
         """As `Lanes.add`, in its own lane. One that is not due yet has been begun, in an earlier run."""
         lanes = self._of(waiting)
         if rest_until is not None:
-            self._begun.setdefault(lanes.key_of(waiting.pending), lane_of(waiting.pending.delivery.meta))
+            self._begun.setdefault(lanes.key_of(waiting.pending), waiting.lane)
         lanes.add(waiting, rest_until)
 
     def take(self, most: int, now: float) -> list[Waiting]:
@@ -40,20 +40,19 @@ class Road:
         for lane in self._preference.order():
             lanes = self._lanes[lane]
             some = lanes.take(most - len(taken), now, lambda key, lane=lane: self._begun.get(key, lane) is not lane)  # type: ignore[misc]
+            for one in some:
+                self._begun[one.key] = lane
             taken += some
-            self._begun.update((lanes.key_of(one.pending), lane) for one in some)
         if taken:
-            first = lane_of(taken[0].pending.delivery.meta)
+            first = taken[0].lane
             self._preference.went(first, other_waits=self._lanes[_other(first)].has_ready())
         return taken
 
     def done(self, waiting: Waiting) -> str | None:
         """As `Lanes.done`; the other lane may go on with this key."""
-        lanes = self._of(waiting)
-        key = lanes.key_of(waiting.pending)
-        self._begun.pop(key, None)
-        self._lanes[_other(lane_of(waiting.pending.delivery.meta))].unblock(key)
-        return lanes.done(waiting)
+        self._begun.pop(waiting.key, None)
+        self._lanes[_other(waiting.lane)].unblock(waiting.key)
+        return self._of(waiting).done(waiting)
 
     def refill(
         self, lane: Lane, order_key: str, more: Sequence[Waiting], rest_until: float | None, *, more_to_come: bool
@@ -76,7 +75,7 @@ class Road:
         return min((due for lanes in self._lanes.values() if (due := lanes.next_wake()) is not None), default=None)
 
     def _of(self, waiting: Waiting) -> Lanes:
-        return self._lanes[lane_of(waiting.pending.delivery.meta)]
+        return self._lanes[waiting.lane]
 
 
 def _other(lane: Lane) -> Lane:

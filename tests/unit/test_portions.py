@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from engine.journal.portions import portions
 from engine.journal.recent import Recent
+from engine.model.message import Message
+from engine.testing.builders import a_message
 
 
 def test_large_ones_are_read_a_few_at_a_time_and_small_ones_together() -> None:
@@ -26,7 +28,8 @@ def test_none_is_lost_their_order_stays_and_only_one_alone_weighs_too_much(weigh
 
 
 def test_what_is_at_hand_says_its_size_and_stays_at_hand() -> None:
-    recent: Recent[bytes] = Recent(lambda body: body)
-    recent.put([("a", b"123")])
+    recent: Recent[Message] = Recent()
+    message = a_message(b"123")
+    recent.put([("a", message)])
     assert recent.sizes(["a", "b"]) == {"a": 3}
-    assert recent.take(["a"]) == ([b"123"], [])
+    assert recent.take(["a"]) == ([message], [])

@@ -52,8 +52,8 @@ class PostgresJournal:
         """For what looks after partitions; the writer has connections of its own."""
         self._statement_seconds = statement_seconds
         self._engine = async_engine(url, statement_seconds)
-        self._messages: Recent[Message] = Recent(lambda message: message.body)
-        self._deliveries: Recent[Delivery] = Recent(lambda delivery: delivery.body)
+        self._messages: Recent[Message] = Recent()
+        self._deliveries: Recent[Delivery] = Recent()
         self._commits = GroupCommits(self._connect)
         self.writer = PostgresWriter(self._commits, self._engine, self._messages, self._deliveries)
         # One statement, one round trip: nothing here reads twice and needs both answers to be of one moment.
