@@ -22,7 +22,7 @@ _LINES = re.compile(b"([\r\n]+)")
 class Message:
     """A message that has been opened by `parse`. Immutable: `but` gives another one."""
 
-    __slots__ = ("_named", "_segments", "_split", "_text", "charset", "delimiters", "raw")
+    __slots__ = ("_names", "_segments", "_split", "_text", "charset", "delimiters", "raw")
 
     def __init__(self, raw: bytes, delimiters: Delimiters, charset: Charset, text: str) -> None:
         self.raw = raw
@@ -30,7 +30,7 @@ class Message:
         self.charset = charset
         self._text = text
         self._split: list[str] | None = None
-        self._named: dict[str, list[int]] | None = None
+        self._names: list[str] | None = None
         self._segments: list[Segment | None] = []
 
     def __repr__(self) -> str:
@@ -68,12 +68,12 @@ class Message:
 
     def _places(self, name: str) -> Sequence[int]:
         """Where the segments of that name stand."""
-        if self._named is None:
-            self._named, sep = {}, self.delimiters.field
-            for number, line in enumerate(self._lines):
-                found = (line[:3] if line[3:4] == sep else line.partition(sep)[0]).upper()
-                self._named.setdefault(found, []).append(number)
-        return self._named.get(name, ())
+        if self._names is None:
+            lines, sep = self._lines, self.delimiters.field
+            self._names = [line[:3] for line in lines if line[3:4] == sep]
+            if len(self._names) < len(lines) or not "".join(self._names).isupper():  # as few do
+                self._names = [line.partition(sep)[0].upper() for line in lines]
+        return [number for number, found in enumerate(self._names) if found == name]
 
     def _segment(self, number: int) -> Segment:
         lines = self._split or self._lines
@@ -162,10 +162,13 @@ class Message:
 
     def _rewritten(self, edited: Mapping[int, Sequence[str]]) -> bytes:
         """The bytes with some segments replaced; all else, line ends included, as it was."""
-        start = start_of(self.raw)
-        usual = b"\n" not in self.raw
-        pieces = self.raw[start:].split(b"\r") if usual else _LINES.split(self.raw[start:])
-        number, last = -1, max(edited)
+        start, last = start_of(self.raw), max(edited)
+        raw = self.raw[start:] if start else self.raw
+        usual = b"\n" not in raw
+        pieces = raw.split(b"\r", last + 1) if usual else _LINES.split(raw)  # behind the last one all stays
+        if usual and len(pieces) > last and not all(piece.strip(b" \t") for piece in pieces[: last + 1]):
+            pieces = raw.split(b"\r")  # blank lines are none
+        number = -1
         for index in range(0, len(pieces), 1 if usual else 2):
             if pieces[index].strip(b" \t"):
                 number += 1

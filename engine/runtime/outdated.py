@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from engine.contracts.journal import NewestSent, Queries
 from engine.model.delivery import Delivery
 from engine.model.lane import lane_of
-from engine.model.message import REPLACES_EARLIER
 from engine.model.outcome import Answer
 
 OUTDATED = Answer("outdated", existing=True)
@@ -17,15 +16,16 @@ OUTDATED = Answer("outdated", existing=True)
 
 
 async def outdated(deliveries: Sequence[Delivery], queries: Queries) -> set[str]:
-    """The ids of those (all of one destination) that must not be sent any more. Nobody else may be sending one of
-    their keys. Raises Unavailable."""
-    asked = [one for one in deliveries if REPLACES_EARLIER in one.meta]
-    keys = {one.order_key for one in asked if one.order_key is not None}
+    """The ids of those that must not be sent any more, of deliveries to one destination whose meta says
+    `REPLACES_EARLIER`. Nobody else may be sending one of their keys. Raises Unavailable."""
+    keys = {one.order_key for one in deliveries if one.order_key is not None}
     if not keys:
         return set()
-    after = min(one.message_id for one in asked)  # what is made of a message is younger than it
-    sent = await queries.newest_sent(asked[0].channel, asked[0].destination, sorted(keys), after)
-    return {one.id for newest in sent for one in asked if one.order_key == newest.order_key and is_behind(one, newest)}
+    after = min(one.message_id for one in deliveries)  # what is made of a message is younger than it
+    sent = await queries.newest_sent(deliveries[0].channel, deliveries[0].destination, sorted(keys), after)
+    return {
+        one.id for newest in sent for one in deliveries if one.order_key == newest.order_key and is_behind(one, newest)
+    }
 
 
 def is_behind(delivery: Delivery, newest: NewestSent) -> bool:
