@@ -126,6 +126,8 @@ def bench_mllp(
     connections: Annotated[str, typer.Option(help="Numbers of connections, with commas.")] = "1,8,32",
     shared: Annotated[bool, typer.Option("--shared", help="On private PostgreSQL and RabbitMQ servers.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes of the engine; with --shared.")] = 1,
+    turns: Annotated[int, typer.Option(min=1, help="How often, on a fresh store each.")] = 1,
+    beside: Annotated[bool, typer.Option("--beside", help="In turns with the same path with nothing in it.")] = False,
 ) -> None:
     """MLLP in, durable journal, filter, transformer, HTTP out: messages per second and ACK times."""
     from engine.cli.bench import mllp
@@ -134,7 +136,7 @@ def bench_mllp(
         numbers = tuple(int(number) for number in connections.split(","))
     except ValueError:
         raise fail("--connections takes whole numbers with commas, such as 1,8,32", 2) from None
-    mllp.run(seconds, numbers, shared=shared, workers=workers)
+    mllp.run(seconds, numbers, shared=shared, workers=workers, turns=turns, beside=beside)
 
 
 @bench_app.command("echo")

@@ -10,8 +10,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
+from typing import IO, Final
 
 _CHANNEL = """\
 channel: bench
@@ -29,15 +31,36 @@ destinations:
 
 
 def run(
-    seconds: float, connections: Sequence[int], *, shared: bool = False, workers: int = 1
+    seconds: float,
+    connections: Sequence[int],
+    *,
+    shared: bool = False,
+    workers: int = 1,
+    turns: int = 1,
+    beside: bool = False,
 ) -> list[dict[str, float]]:
     """Measure for each number of connections, on a fresh store each; prints a table row each as it comes.
 
     `shared`: PostgreSQL and RabbitMQ instead of the embedded default, servers of our own in a temporary folder.
+    `turns`: how often; `beside`: the bare path (`engine.cli.bench.bare`) before each, then what share of it the engine
+    reaches. The last p99 is that at half of the load that the engine has just taken.
     """
     with ExitStack() as around:
         place = around.enter_context(_servers()) if shared else _file
-        return _run(seconds, connections, place, workers)
+
+        def in_workers(folder: Path) -> list[str]:
+            return [*place(folder), "--workers", str(workers)]
+
+        print(_HEAD, flush=True)
+        results = []
+        for number in connections:
+            pairs = []
+            for _ in range(turns):
+                bare = _turn(_bare, place, number, seconds) if beside else None
+                pairs.append((bare, _turn(_engine, in_workers, number, seconds)))
+            results += [engine for _, engine in pairs]
+            _show_medians(number, pairs)
+        return results
 
 
 Place = Callable[[Path], list[str]]
@@ -61,42 +84,55 @@ def _servers() -> Iterator[Place]:
             yield lambda _: ["--journal", postgres.new_database(), "--broker", rabbitmq.new_vhost()]
 
 
-def _run(seconds: float, connections: Sequence[int], place: Place, workers: int) -> list[dict[str, float]]:
-    print("connections  ACKed/s  end to end/s  ACK p50 ms   p95   p99   engine CPU µs/message   memory MiB", flush=True)
-    results = []
-    for number in connections:
-        with tempfile.TemporaryDirectory(prefix="islet-bench-") as folder, _sink() as sink:
-            result = _measure(Path(folder), sink, number, seconds, [*place(Path(folder)), "--workers", str(workers)])
-        results.append(result)
-        print(
-            f"{number:>11}  {result['acked_per_second']:>7.0f}  {result['end_to_end_per_second']:>12.0f}  "
-            f"{result['p50']:>10.2f} {result['p95']:>5.1f} {result['p99']:>5.1f}   {result['cpu_micros']:>21.0f}   "
-            f"{result['memory_mib']:>10.0f}",
-            flush=True,
-        )
-    return results
+_HEAD: Final = "             connections  ACKed/s  end to end/s  ACK p50 ms   p95   p99  p99 at half load   CPU µs/message   memory MiB"
+_Result = dict[str, float]
+_Start = Callable[[Path, int, int, Sequence[str]], AbstractContextManager[int]]
+"""Starts a server in a folder, on a port, with a sink's port and options; gives its process."""
 
 
-def _measure(folder: Path, sink: int, connections: int, seconds: float, options: Sequence[str]) -> dict[str, float]:
-    port = _free_port()
-    (folder / "channels").mkdir()
-    (folder / "channels" / "bench.yaml").write_text(_CHANNEL.format(port=port, sink=sink))
-    (folder / "routes.yaml").write_text("routes: {}\n")
-    with _engine(folder, port, options) as engine:
-        _load(port, 4, 1.0, "W")  # warm up: imports, connections, caches
-        _drained(sink, None)
-        before, start, used = _count(sink), time.perf_counter(), _cpu_seconds(engine)
-        loaded = _load(port, connections, seconds, "C")
-        _drained(sink, before + int(loaded["acked"]))
-        took = time.perf_counter() - start
-        used, memory = _cpu_seconds(engine) - used, _memory_mib(engine)
+def _turn(start: _Start, place: Place, connections: int, seconds: float) -> _Result:
+    with tempfile.TemporaryDirectory(prefix="islet-bench-") as name, _sink() as sink:
+        folder, port = Path(name), _free_port()
+        with start(folder, port, sink, place(folder)) as process:
+            result = _measured(process, port, sink, connections, seconds, at_half=start is _engine)
+    half = f"{result['half_p99']:>16.1f}" if "half_p99" in result else f"{'':16}"
+    print(
+        f"{start.__name__.strip('_'):>12} {connections:>11}  {result['acked_per_second']:>7.0f}  "
+        f"{result['end_to_end_per_second']:>12.0f}  {result['p50']:>10.2f} {result['p95']:>5.1f} {result['p99']:>5.1f}  "
+        f"{half}   {result['cpu_micros']:>14.0f}   {result['memory_mib']:>10.0f}",
+        flush=True,
+    )
+    return result
+
+
+def _show_medians(connections: int, pairs: Sequence[tuple[_Result | None, _Result]]) -> None:
+    if len(pairs) > 1:
+        speed = median(engine["end_to_end_per_second"] for _, engine in pairs)
+        print(f"      median {connections:>11}  {'':7}  {speed:>12.0f}", flush=True)
+    shares = [engine["end_to_end_per_second"] / bare["end_to_end_per_second"] for bare, engine in pairs if bare]
+    if shares:
+        print(f"the engine's share of the bare path: {median(shares):.2f}", flush=True)
+
+
+def _measured(process: int, port: int, sink: int, connections: int, seconds: float, *, at_half: bool) -> _Result:
+    _load(port, 4, 1.0, "W")  # warm up: imports, connections, caches
+    _drained(sink, None)
+    before, begun, used = _count(sink), time.perf_counter(), _cpu_seconds(process)
+    loaded = _load(port, connections, seconds, "C")
+    _drained(sink, before + int(loaded["acked"]))
+    took = time.perf_counter() - begun
+    used, memory = _cpu_seconds(process) - used, _memory_mib(process)
+    speed = loaded["acked"] / took
+    half = {"half_p99": _load(port, connections, seconds, "H", speed / 2)["p99"]} if at_half else {}
+    _drained(sink, None)
     return {
         "connections": connections,
         "acked_per_second": loaded["acked"] / loaded["seconds"],
-        "end_to_end_per_second": loaded["acked"] / took,
+        "end_to_end_per_second": speed,
         "cpu_micros": used / loaded["acked"] * 1e6,
         "memory_mib": memory,
         **{name: loaded[name] for name in ("p50", "p95", "p99")},
+        **half,
     }
 
 
@@ -113,9 +149,24 @@ def _sink() -> Iterator[int]:
 
 
 @contextmanager
-def _engine(folder: Path, port: int, options: Sequence[str]) -> Iterator[int]:
-    log = (folder / "engine.log").open("w")
+def _engine(folder: Path, port: int, sink: int, options: Sequence[str]) -> Iterator[int]:
+    (folder / "channels").mkdir()
+    (folder / "channels" / "bench.yaml").write_text(_CHANNEL.format(port=port, sink=sink))
+    (folder / "routes.yaml").write_text("routes: {}\n")
     command = [sys.executable, "-m", "engine", "run", "--project", str(folder), *options]
+    with (folder / "engine.log").open("w") as log, _listening(command, port, log) as process:
+        yield process
+
+
+@contextmanager
+def _bare(folder: Path, port: int, sink: int, options: Sequence[str]) -> Iterator[int]:
+    command = [sys.executable, "-m", "engine.cli.bench.bare", str(port), str(sink), *options[1::2]]
+    with (folder / "bare.log").open("w") as log, _listening(command, port, log) as process:
+        yield process
+
+
+@contextmanager
+def _listening(command: Sequence[str], port: int, log: IO[str]) -> Iterator[int]:
     process = subprocess.Popen(command, stderr=log)
     try:
         _until_listening(port, process)
@@ -123,7 +174,6 @@ def _engine(folder: Path, port: int, options: Sequence[str]) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(30)
-        log.close()
 
 
 def _until_listening(port: int, process: "subprocess.Popen[bytes]") -> None:
@@ -135,11 +185,12 @@ def _until_listening(port: int, process: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError("the engine did not start; its log is in the benchmark's folder")
+    raise RuntimeError("what is to be measured did not start; its log is in the benchmark's folder")
 
 
-def _load(port: int, connections: int, seconds: float, run: str) -> dict[str, float]:
+def _load(port: int, connections: int, seconds: float, run: str, rate: float = 0) -> dict[str, float]:
     command = [sys.executable, "-m", "engine.cli.bench.mllp_load", str(port), str(connections), str(seconds), run]
+    command += [str(rate)] if rate else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     loaded: dict[str, float] = json.loads(done.stdout)
     return loaded

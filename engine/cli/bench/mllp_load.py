@@ -1,8 +1,9 @@
 """An MLLP load generator: distinct ORU^R01 of about 700 bytes, each connection waits for its ACK.
 
-`python -m engine.cli.bench.mllp_load PORT CONNECTIONS SECONDS RUN` prints one line of JSON: acked, seconds, its own
-CPU seconds, and the times from sending to ACK in milliseconds. RUN is a word that makes this run's control ids differ
-from those of any other.
+`python -m engine.cli.bench.mllp_load PORT CONNECTIONS SECONDS RUN [RATE]` prints one line of JSON: acked, seconds, its
+own CPU seconds, and the times from sending to ACK in milliseconds. RUN is a word that makes this run's control ids
+differ from those of any other. RATE: messages a second of all connections together instead of as many as go; times
+then count from when a message was due, so that what holds up one shows in those behind it.
 """
 
 import asyncio
@@ -37,9 +38,11 @@ def message(run: str, connection: int, number: int) -> bytes:
 class Load:
     """What all connections share."""
 
-    def __init__(self, run: str, until: float) -> None:
+    def __init__(self, run: str, until: float, interval: float) -> None:
+        """`interval`: seconds between the messages of a connection; 0: as soon as there is an ACK."""
         self.run = run
         self.until = until
+        self.interval = interval
         self.numbers = count(1)
         self.times: list[float] = []
 
@@ -52,24 +55,24 @@ class Client(asyncio.Protocol):
         self._load = load
         self._connection = connection
         self._buffer = bytearray()
-        self._sent_at = 0.0
+        self._due = time.perf_counter()
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's are no subclass
-        self._send()
+        self._next(time.perf_counter())
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         if not self._buffer.endswith(b"\x1c\r"):
             return
         now = time.perf_counter()
-        self._load.times.append(now - self._sent_at)
+        self._load.times.append(now - self._due)
         if b"MSA|AA|" not in self._buffer:
             self._end(RuntimeError("the engine did not accept a message"))
         elif now < self._load.until:
             self._buffer.clear()
-            self._send()
+            self._next(now)
         else:
             self._end(None)
 
@@ -83,20 +86,27 @@ class Client(asyncio.Protocol):
             else:
                 self.done.set_exception(error)
 
+    def _next(self, now: float) -> None:
+        self._due = self._due + self._load.interval if self._load.interval else now
+        if self._due > now:
+            asyncio.get_running_loop().call_later(self._due - now, self._send)
+        else:
+            self._send()
+
     def _send(self) -> None:
         assert self._transport is not None
-        self._sent_at = time.perf_counter()
         self._transport.write(message(self._load.run, self._connection, next(self._load.numbers)))
 
 
-async def main(port: int, connections: int, seconds: float, run: str) -> None:
+async def main(port: int, connections: int, seconds: float, run: str, rate: float = 0.0) -> None:
     """Send for so long, wait for the last ACKs, print the figures."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
-    load = Load(run, start + seconds)
+    load = Load(run, start + seconds, connections / rate if rate else 0.0)
     clients = [Client(load, number) for number in range(connections)]
     for client in clients:
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
+        await asyncio.sleep(load.interval / connections)  # not all at one moment
     await asyncio.gather(*(client.done for client in clients))
     took = time.perf_counter() - start
     times = sorted(load.times)
@@ -106,4 +116,4 @@ async def main(port: int, connections: int, seconds: float, run: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], *map(float, sys.argv[5:])))

@@ -79,28 +79,32 @@ _AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, de
 _WAITS = "state IN ('held', 'deferred', 'review')"
 _RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
 _RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
+_OPEN_MESSAGES = (
+    "message.id = ANY ($1::text[]) AND message.id >= $2 AND message.id <= $3 AND message.state = 'received'"
+)
+_OPEN_DELIVERIES = (
+    "delivery.id = ANY ($1::text[]) AND delivery.id >= $2 AND delivery.id <= $3 "
+    "AND delivery.state IN ('queued', 'retry')"
+)
 _FINISH_MESSAGES = f"""
-    WITH open AS ({_LOCK_MESSAGES}),
-    finished AS (
+    WITH finished AS (
         UPDATE message SET {_changes(OUTCOME_COLUMNS)} FROM {_given("message_outcome", 4)}
-        WHERE message.id = new.id AND message.id >= $2 AND message.id <= $3 AND message.id IN (SELECT id FROM open)
+        WHERE message.id = new.id AND {_OPEN_MESSAGES} RETURNING message.id
     ),
     children AS (
         INSERT INTO message ({MESSAGE_COLUMNS}) SELECT new.* FROM {_given("new_message", 5)}
-        WHERE new.parent_id IN (SELECT id FROM open)
+        WHERE new.parent_id IN (SELECT id FROM finished)
     ),
     deliveries AS (
-        INSERT INTO delivery ({DELIVERY_COLUMNS})
-        SELECT new.* FROM {_given("new_delivery", 6)}
-        WHERE new.message_id IN (SELECT id FROM open)
+        INSERT INTO delivery ({DELIVERY_COLUMNS}) SELECT new.* FROM {_given("new_delivery", 6)}
+        WHERE new.message_id IN (SELECT id FROM finished)
     )
-    SELECT id FROM open
+    SELECT id FROM finished
 """  # noqa: S608
 _FINISH_DELIVERIES = f"""
-    WITH open AS ({_LOCK_DELIVERIES}),
-    finished AS (
+    WITH finished AS (
         UPDATE delivery SET {_changes(DELIVERY_OUTCOME_COLUMNS)} FROM {_given("delivery_outcome", 4)}
-        WHERE delivery.id = new.id AND delivery.id >= $2 AND delivery.id <= $3 AND delivery.id IN (SELECT id FROM open)
+        WHERE delivery.id = new.id AND {_OPEN_DELIVERIES}
     )
     INSERT INTO attempt ({_ATTEMPT_COLUMNS}) SELECT * FROM {_given("new_attempt", 5)}
     ON CONFLICT DO NOTHING
