@@ -33,6 +33,7 @@ _SIGNS = (
     ("unable to open", "the journal's file cannot be opened: check folder and permissions"),
     ("disk i/o", "the disk of the journal reports an error"),
 )
+_NO_TABLES = "the database has not all tables: run `islet db upgrade`"
 _STATES = {
     "53100": ("full", "the disk of the journal is full: free some space; the engine goes on by itself"),
     "53300": ("crowded", "the database has no connection left: raise max_connections, or run fewer workers"),
@@ -40,7 +41,8 @@ _STATES = {
     "28P01": ("signed-out", "the database does not accept our password: correct the journal's URL"),
     "28000": ("signed-out", "the database does not let us in: correct the journal's URL, or pg_hba.conf"),
     "3D000": ("no-database", "there is no such database: create it, or correct the journal's URL"),
-    "42P01": ("no-tables", "the database has not all tables: run `islet db upgrade`"),
+    "42P01": ("no-tables", _NO_TABLES),
+    "42704": ("no-tables", _NO_TABLES),  # a type of ours
 }
 """PostgreSQL's SQLSTATE."""
 _TLS = "no TLS with the database: check sslmode and sslrootcert in the journal's URL, and the name in its certificate"

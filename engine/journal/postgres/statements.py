@@ -57,13 +57,16 @@ _INSERT_KEY = (
     "ON CONFLICT DO NOTHING RETURNING 1"
 )
 _FIND_KEYS = (
-    "SELECT known.channel, known.key, known.digest, known.message_id FROM source_key AS known "
-    "JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (channel, key) USING (channel, key)"
+    "SELECT known.* FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (channel, key) "
+    "CROSS JOIN LATERAL (SELECT channel, key, digest, message_id FROM source_key "
+    "WHERE channel = asked.channel AND key = asked.key OFFSET 0) AS known"
 )
 # All keys are new, or the statement fails with all that it did: a division by zero says so.
 _ACCEPT_NEW = f"""
     WITH given AS (SELECT * FROM {_given("new_source_key", 2)}),
-    known AS (SELECT 1 FROM source_key JOIN given USING (channel, key) LIMIT 1),
+    known AS (SELECT 1 FROM given CROSS JOIN LATERAL (
+        SELECT 1 FROM source_key WHERE channel = given.channel AND key = given.key LIMIT 1
+    ) AS one LIMIT 1),
     added AS (
         INSERT INTO source_key ({_KEY_COLUMNS}) SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM known)
         ON CONFLICT DO NOTHING RETURNING 1
@@ -79,12 +82,13 @@ _AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, de
 _WAITS = "state IN ('held', 'deferred', 'review')"
 _RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
 _RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
+# A state in other words than those of the indexes of what is in flight: these would be read whole, however much waits.
 _OPEN_MESSAGES = (
-    "message.id = ANY ($1::text[]) AND message.id >= $2 AND message.id <= $3 AND message.state = 'received'"
+    "message.id = ANY ($1::text[]) AND message.id >= $2 AND message.id <= $3 AND message.state || '' = 'received'"
 )
 _OPEN_DELIVERIES = (
     "delivery.id = ANY ($1::text[]) AND delivery.id >= $2 AND delivery.id <= $3 "
-    "AND delivery.state IN ('queued', 'retry')"
+    "AND delivery.state || '' IN ('queued', 'retry')"
 )
 _FINISH_MESSAGES = f"""
     WITH finished AS (
