@@ -10,16 +10,16 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from clinical.outcomes.cleaning import KEPT, Slots
+from clinical.outcomes.cleaning import KEPT
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
 from clinical.outcomes.reasons import Spans, joined
-from clinical.outcomes.runs import Runs, bridged
+from clinical.outcomes.runs import RUN_COLUMNS, Edge, Runs, bridged
 
 BIN_MINUTES: Final = 5
 """The finest time of day that an element keeps."""
@@ -28,8 +28,7 @@ _LEVEL_BITS: Final = 11
 _BIN_BITS: Final = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """The last slot of an element, kept or not: its cover is cut when the next element shows what follows."""
 
     millis: int
@@ -61,26 +60,29 @@ class Element:
     dropped: I64
     days: I64
     runs: Runs
-    first: Slots | None
-    last: Slots | None
+    first: Edge | None
+    last: Edge | None
     first_item_millis: int | None
     last_item: Item | None
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that matters: equal digests, equal figures."""
-        edges = [_edge(self.first), _edge(self.last), self.first_item_millis, self.last_item]
+        ends = [None if edge is None else list(edge[:3]) for edge in (self.first, self.last)]
         scalars = [self.start_millis, self.end_millis, self.zone, self.method, self.censored_seconds]
-        known = [repr([*scalars, self.covered_millis, *edges]).encode()]
-        for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
-            known += array.size.to_bytes(8, "big"), array.astype("<i8", copy=False).tobytes()
+        known = [repr([*scalars, self.covered_millis, *ends, self.first_item_millis, self.last_item]).encode()]
+        for column in self.columns():
+            known += (len(column) >> 3).to_bytes(8, "big"), column
         if self.spans.start.size:
             known.append(repr([part.tolist() for part in self.spans.columns()]).encode())
         return hashlib.sha256(b"".join(known)).hexdigest()
 
-
-def _edge(slot: Slots | None) -> list[int] | None:
-    return None if slot is None else [int(part[0]) for part in (slot.millis, slot.level, slot.interval_seconds)]
+    def columns(self) -> list[bytes]:
+        """Its arrays, those of its runs column by column, as whole numbers of eight bytes."""
+        arrays = self.cells, self.lost_millis, self.dropped, self.days
+        runs, width = self.runs.table.astype("<i8", copy=False).tobytes(), len(self.runs) * 8
+        found = [array.astype("<i8", copy=False).tobytes() for array in arrays]
+        return found + [runs[place * width : (place + 1) * width] for place in range(RUN_COLUMNS)]
 
 
 def cells_of(interval_seconds: I64, bins: I64, level: I64) -> I64:

@@ -6,7 +6,7 @@ That is why events over midnight come out the same whether days are merged or al
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,18 @@ class Runs:
 
 _END, _LENGTHS, _BROKEN = 2, slice(3, 5), 5
 
-NO_RUNS: Final = Runs(np.empty((7, 0), np.int64))
+RUN_COLUMNS: Final = 7
+NO_RUNS: Final = Runs(np.empty((RUN_COLUMNS, 0), np.int64))
+
+
+class Edge(NamedTuple):
+    """The first or last slot of a stretch of time."""
+
+    millis: int
+    level: int
+    interval_seconds: int
+    censored: int
+    """1, if its value lies outside the sensor's range."""
 
 
 def coalesced(runs: Runs) -> Runs:
@@ -199,15 +210,15 @@ def _filling(
     return Runs(np.array(columns))
 
 
-def bridged(parts: Sequence[tuple[Runs, Slots, Slots]], starts_at: Sequence[int], profile: Profile) -> list[Runs]:
+def bridged(parts: Sequence[tuple[Runs, Edge, Edge]], starts_at: Sequence[int], profile: Profile) -> list[Runs]:
     """The runs of stretches that follow each other, from each of the places `starts_at` to the last. A stretch comes
-    with its first and last slot, which hold one slot each; the gap between two is treated by the rule of `gaps`."""
+    with its first and last slot; the gap between two is treated by the rule of `gaps`."""
     if not parts:
         return [NO_RUNS for _ in starts_at]
     table = np.concatenate([runs.table for runs, _, _ in parts], axis=1)
     heads = np.cumsum([0, *(len(runs) for runs, _, _ in parts)])
     if len(parts) > 1:
-        table, heads = _with_bridges(table, heads, [slot for _, *ends in parts for slot in ends], profile)
+        table, heads = _with_bridges(table, heads, [edge for _, *ends in parts for edge in ends], profile)
     found = []
     for place in starts_at:
         tail = table[:, heads[place] :].copy()
@@ -216,12 +227,10 @@ def bridged(parts: Sequence[tuple[Runs, Slots, Slots]], starts_at: Sequence[int]
     return found
 
 
-def _with_bridges(table: I64, heads: I64, ends: Sequence[Slots], profile: Profile) -> tuple[I64, I64]:
+def _with_bridges(table: I64, heads: I64, ends: Sequence[Edge], profile: Profile) -> tuple[I64, I64]:
     """Columns of runs with those of the interpolated slots between stretches put in, and where each stretch, and the
     end, is then. `ends`: the first and last slot of each stretch in turn."""
-    millis, level, interval_seconds = (
-        np.concatenate([getattr(slot, name) for slot in ends]) for name in ("millis", "level", "interval_seconds")
-    )
+    millis, level, interval_seconds, _ = np.array(ends, np.int64).T
     found = gaps(millis, level, interval_seconds, profile)
     between = found.after % 2 == 1  # the others are stretches themselves
     before, lacking, broken = found.after[between], found.intervals[between] - 1, found.broken[between]

@@ -16,7 +16,7 @@ from clinical.outcomes.elements import BIN_MINUTES, Element, Item, cells_of
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
 from clinical.outcomes.reasons import NO_SPANS, Reason, Spans
-from clinical.outcomes.runs import Runs, runs_of_groups
+from clinical.outcomes.runs import Edge, Runs, runs_of_groups
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import minute_of_day, ordinals
 
@@ -69,13 +69,13 @@ def elements_of(slots: Slots, stretches: Sequence[Stretch], profile: Profile, sp
             cells=cells[start:end],
             censored_seconds=censored[place],
             covered_millis=covered[place],
-            lost_millis=lost[place] + excluded[place].millis(),
+            lost_millis=lost[place] + excluded[place].millis() if spans.start.size else lost[place],
             spans=excluded[place],
             dropped=dropped[place],
             days=days[place],
             runs=runs[place],
-            first=kept.slots.part(slice(start, start + 1)) if end > start else None,
-            last=kept.slots.part(slice(end - 1, end)) if end > start else None,
+            first=_edge(kept.slots, start) if end > start else None,
+            last=_edge(kept.slots, end - 1) if end > start else None,
             first_item_millis=first_items[place],
             last_item=last_items[place],
         )
@@ -190,6 +190,15 @@ def _runs(kept: _Cut, profile: Profile) -> list[Runs]:
     cuts = np.searchsorted(table[-1], np.arange(kept.edges.size)).tolist()
     table[-1] = 0
     return [Runs(table[:, start:end]) for start, end in pairwise(cuts)]
+
+
+def _edge(slots: Slots, place: int) -> Edge:
+    return Edge(
+        int(slots.millis[place]),
+        int(slots.level[place]),
+        int(slots.interval_seconds[place]),
+        int(slots.censored[place]),
+    )
 
 
 def _items(inside: _Cut, covers: I64, line: _Line) -> tuple[list[int | None], list[Item | None]]:
