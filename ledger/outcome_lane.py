@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from clinical.issued import IssuedOutcome
-from clinical.outcomes.subjects import Asked, Found
+from clinical.outcomes.named import Found
+from clinical.outcomes.subjects import Asked
 from clinical.outcomes.windows import days_ending
 from clinical.outcomes.zone import day_of
 from clinical.records import Device

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from clinical.issued import Cause, IssuedOutcome, Method, OutcomeStatus, Period
+from clinical.outcomes.named import Found
 from clinical.outcomes.reasons import Span
-from clinical.outcomes.subjects import Found, Subject
+from clinical.outcomes.subjects import Subject
 from clinical.outcomes.windows import Window, WindowState, days_ending, fixed_period
 from clinical.outcomes.zone import day_of
 from clinical.records import Device, PatientRef

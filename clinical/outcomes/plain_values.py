@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from clinical import units
+from clinical.outcomes.named import Found
 from clinical.outcomes.reasons import Span
-from clinical.outcomes.subjects import Asked, Found, Measured
+from clinical.outcomes.subjects import Asked, Measured
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import day_of
 

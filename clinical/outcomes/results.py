@@ -13,7 +13,7 @@ from clinical.outcomes.episodes import Events, Kind, events, events_of_each, exc
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.figures import QUANTILES, Figures, Shares, figures, shares
 from clinical.outcomes.profile import VERSION, Profile
-from clinical.outcomes.reasons import Reason
+from clinical.outcomes.reasons import REASONS, Reason
 from clinical.outcomes.tally import Tallies, Tally, tallies
 from clinical.outcomes.windows import Window
 
@@ -204,8 +204,8 @@ def accounting(found: Element, end_millis: int) -> Accounting:
     return Accounting(
         window_millis=length,
         covered_millis=covered,
-        excluded_millis={reason: millis for reason, millis in zip(Reason, lost, strict=True) if millis},
-        dropped_readings={reason: n for reason, n in zip(Reason, found.dropped.tolist(), strict=True) if n},
+        excluded_millis={reason: millis for reason, millis in zip(REASONS, lost, strict=True) if millis},
+        dropped_readings={reason: n for reason, n in zip(REASONS, found.dropped.tolist(), strict=True) if n},
     )
 
 
