@@ -1,7 +1,7 @@
 """What outcomes can be about: each subject makes day elements of its readings, and figures of a window's elements.
 
 The windows, the storing and the issuing around it are the same for all; only what stands here knows whether it is
-glucose, blood pressure or weight. Elements travel as bytes, so that a store need not know them either.
+glucose, blood pressure or weight. Elements are stored as bytes, so that a store need not know them either.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +48,10 @@ class Measured(msgspec.Struct, frozen=True, gc=False):
     key: int = 0
 
 
+Day = bytes | Element
+"""What a day contributes: as it is stored, or as a subject has just made it."""
+
+
 class Growth(NamedTuple):
     """Days to add to: what was kept of the first of them, or of the day before it; what is new; and how many readings
     there must be (`expected`) from `since` on (milliseconds)."""
@@ -62,14 +66,14 @@ class Growth(NamedTuple):
 class Grown(NamedTuple):
     """A day with one more reading: its element, and its readings as they are kept beside it."""
 
-    element: bytes
+    element: Day
     kept: bytes
 
 
 class Asked(NamedTuple):
     """A window whose figures are wanted: the elements of its days in order, and up to when its time counts."""
 
-    days: Sequence[bytes]
+    days: Sequence[Day]
     window: Window
     as_of_millis: int
 
@@ -97,8 +101,12 @@ class Subject(Protocol):
         """The time that these device events exclude."""
         ...
 
-    def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
+    def days(self, given: Sequence[Measured], window: Window) -> Sequence[Day]:
         """The elements of a window's local days; `given` may hold more than the window."""
+        ...
+
+    def stored(self, day: Day) -> bytes:
+        """An element as bytes, the same for the same element."""
         ...
 
     @property
@@ -168,11 +176,14 @@ class Glucose:
     def spans(self, given: Sequence[Measured]) -> list[Span]:
         return [span for each in given if (span := _span(each)) is not None]
 
-    def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
+    def days(self, given: Sequence[Measured], window: Window) -> list[Element]:
         columns = self._columns(given)
         excluded = disjoint(columns.spans)
         chosen = slots(columns.readings(), excluded)
-        return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
+        return day_elements(chosen, window, self.profile, excluded)
+
+    def stored(self, day: Day) -> bytes:
+        return day if isinstance(day, bytes) else encode(day)
 
     def kept(self, given: Sequence[Measured], day: Window) -> bytes:
         near = [each for each in given if each.event or each.millis < day.end_millis + CONTEXT_MILLIS]
@@ -187,7 +198,7 @@ class Glucose:
             if ok
             for day in each.days
         ]
-        made = (Grown(encode(each), part.encode()) for each, (part, _) in zip(self._each(wanted), wanted, strict=True))
+        made = (Grown(each, part.encode()) for each, (part, _) in zip(self._each(wanted), wanted, strict=True))
         return [list(islice(made, len(each.days))) if ok else None for each, ok in zip(asked, complete, strict=True)]
 
     def newer_slots(self, given: Sequence[Measured], since: int) -> list[tuple[int, int, int]]:
@@ -210,11 +221,11 @@ class Glucose:
         return elements_of(slots(line, spans, shift), stretches, self.profile, spans)
 
     def found(self, asked: Sequence[Asked]) -> list[Found]:
-        bodies = list({body for each in asked for body in each.days})
-        decoded = dict(zip(bodies, decode_each(bodies), strict=True))
+        bodies = list({day for each in asked for day in each.days if isinstance(day, bytes)})
+        decoded = dict(zip(bodies, decode_each(bodies), strict=True)) if bodies else {}
         wholes: dict[int, Element] = {}
         for places in _ending_together([each.days for each in asked]):
-            days = [decoded[body] for body in asked[places[0]].days]
+            days = [decoded[day] if isinstance(day, bytes) else day for day in asked[places[0]].days]
             counts = [len(asked[place].days) for place in places]
             wholes |= zip(places, merged_tails(days, counts, self.profile), strict=True)
         windows = [(wholes[place], each.window) for place, each in enumerate(asked)]
@@ -225,9 +236,9 @@ class Glucose:
         return named(outcome(whole, window, self.profile, as_of_millis=as_of_millis))
 
 
-def _ending_together(many: Sequence[Sequence[bytes]]) -> Iterable[list[int]]:
+def _ending_together(many: Sequence[Sequence[Day]]) -> Iterable[list[int]]:
     """Places of days that are the last ones of the first in their list."""
-    by_last: dict[bytes, list[list[int]]] = {}
+    by_last: dict[Day, list[list[int]]] = {}
     for place in sorted(range(len(many)), key=lambda place: -len(many[place])):
         days = many[place]
         lists = by_last.setdefault(days[-1], [])
