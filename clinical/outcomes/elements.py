@@ -18,7 +18,7 @@ from clinical.outcomes.cleaning import KEPT
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.reasons import Spans, joined
+from clinical.outcomes.reasons import NO_SPANS, Spans, joined
 from clinical.outcomes.runs import RUN_COLUMNS, Edge, Runs, bridged
 
 BIN_MINUTES: Final = 5
@@ -26,6 +26,7 @@ BIN_MINUTES: Final = 5
 
 _LEVEL_BITS: Final = 11
 _BIN_BITS: Final = 9
+_LARGEST_SHORT: Final = int(np.iinfo(np.uint32).max)
 
 
 class Item(NamedTuple):
@@ -70,12 +71,15 @@ class Element:
         """SHA-256 of all that matters: equal digests, equal figures."""
         ends = [None if edge is None else list(edge[:3]) for edge in (self.first, self.last)]
         scalars = [self.start_millis, self.end_millis, self.zone, self.method, self.censored_seconds]
-        known = [repr([*scalars, self.covered_millis, *ends, self.first_item_millis, self.last_item]).encode()]
+        known = hashlib.sha256(
+            repr([*scalars, self.covered_millis, *ends, self.first_item_millis, self.last_item]).encode()
+        )
         for column in self.columns():
-            known += (len(column) >> 3).to_bytes(8, "big"), column
+            known.update((len(column) >> 3).to_bytes(8, "big"))
+            known.update(column)
         if self.spans.start.size:
-            known.append(repr([part.tolist() for part in self.spans.columns()]).encode())
-        return hashlib.sha256(b"".join(known)).hexdigest()
+            known.update(repr([part.tolist() for part in self.spans.columns()]).encode())
+        return known.hexdigest()
 
     def columns(self) -> list[bytes]:
         """Its arrays, those of its runs column by column, as whole numbers of eight bytes."""
@@ -93,9 +97,13 @@ def cells_of(interval_seconds: I64, bins: I64, level: I64) -> I64:
 
 def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
     """Interval in seconds, five-minute bin of the local day (0 to 287) and level."""
-    level = cells & ((1 << _LEVEL_BITS) - 1)
-    bin_ = (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1)
-    return cells >> (_LEVEL_BITS + _BIN_BITS), bin_, level
+    interval, level = intervals_and_levels(cells)
+    return interval, (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1), level
+
+
+def intervals_and_levels(cells: I64) -> tuple[I64, I64]:
+    """Of a cell the interval in seconds, and the level."""
+    return cells >> (_LEVEL_BITS + _BIN_BITS), cells & ((1 << _LEVEL_BITS) - 1)
 
 
 def merged(elements: Sequence[Element], profile: Profile) -> Element:
@@ -112,57 +120,59 @@ def merged_tails(elements: Sequence[Element], counts: Sequence[int], profile: Pr
     if max(counts) == 1:
         return [elements[-1] for _ in counts]
     parts = [(e.runs, e.first, e.last) for e in elements if e.first is not None and e.last is not None]
-    before = np.cumsum([0, *(each.first is not None for each in elements)])
-    starts_at = [int(before[len(elements) - count]) for count in counts]
+    before = list(accumulate([each.first is not None for each in elements], initial=0))
+    starts_at = [before[len(elements) - count] for count in counts]
     whole = _Whole(elements)
     tails = zip(counts, bridged(parts, starts_at, profile), strict=True)
     return [whole.tail(len(elements) - count, runs, profile) for count, runs in tails]
 
 
 class _Whole:
-    """Neighbouring elements, laid out so that any of their tails costs little."""
+    """Neighbouring elements, laid out so that any of their tails costs little: amounts are added up from the end."""
 
     def __init__(self, elements: Sequence[Element]) -> None:
         self._elements = elements
         cells = np.concatenate([each.cells for each in elements])
-        fits = cells.size and cells.max() <= np.iinfo(np.uint32).max
+        fits = cells.size and cells.max() <= _LARGEST_SHORT
         self._cells = cells.astype(np.uint32) if fits else cells  # four bytes take half the time to sort
-        self._cell_starts = [0, *accumulate(each.cells.size for each in elements)]
+        self._cell_starts = [0, *accumulate([each.cells.size for each in elements])]
         self._days = np.concatenate([each.days for each in elements])
-        self._day_starts = [0, *accumulate(each.days.size for each in elements)]
-        self._lost = np.array([each.lost_millis for each in elements])
-        self._dropped = np.array([each.dropped for each in elements])
+        self._day_starts = [0, *accumulate([each.days.size for each in elements])]
+        self._censored = _from_the_end([each.censored_seconds for each in elements])
+        self._covered = _from_the_end([each.covered_millis for each in elements])
+        self._lost = _rows_from_the_end([each.lost_millis for each in elements])
+        self._dropped = _rows_from_the_end([each.dropped for each in elements])
         self._cuts = list(_cuts(elements))
+        self._spans = any(each.spans.start.size for each in elements)
 
     def tail(self, place: int, runs: Runs, profile: Profile) -> Element:
         """The element of those from a place on, whose runs these are."""
-        elements = self._elements[place:]
+        elements = self._elements
+        first, last = elements[place], elements[-1]
         covered, lost = self._settled(place)
-        ends = [(each.first, each.last) for each in elements if each.first is not None]
-        items = [(each.first_item_millis, each.last_item) for each in elements if each.last_item is not None]
+        tail = elements[place:]
         return Element(
-            start_millis=elements[0].start_millis,
-            end_millis=elements[-1].end_millis,
-            zone=elements[0].zone,
+            start_millis=first.start_millis,
+            end_millis=last.end_millis,
+            zone=first.zone,
             method=profile.digest,
             cells=np.sort(self._cells[self._cell_starts[place] :]).astype(np.int64),
-            censored_seconds=sum(each.censored_seconds for each in elements),
+            censored_seconds=self._censored[place],
             covered_millis=covered,
             lost_millis=lost,
-            spans=joined([each.spans for each in elements]),
-            dropped=self._dropped[place:].sum(axis=0),
+            spans=joined([each.spans for each in tail]) if self._spans else NO_SPANS,
+            dropped=self._dropped[place].copy(),
             days=_without_repeats(self._days[self._day_starts[place] :]),
             runs=runs,
-            first=ends[0][0] if ends else None,
-            last=ends[-1][1] if ends else None,
-            first_item_millis=items[0][0] if items else None,
-            last_item=items[-1][1] if items else None,
+            first=next((each.first for each in tail if each.first is not None), None),
+            last=next((each.last for each in reversed(tail) if each.last is not None), None),
+            first_item_millis=next((each.first_item_millis for each in tail if each.last_item is not None), None),
+            last_item=next((each.last_item for each in reversed(tail) if each.last_item is not None), None),
         )
 
     def _settled(self, place: int) -> tuple[int, I64]:
         """Covered and lost time from a place on."""
-        covered = sum(each.covered_millis for each in self._elements[place:])
-        lost = self._lost[place:].sum(axis=0)
+        covered, lost = self._covered[place], self._lost[place].copy()
         for owner, account, over in self._cuts:
             if owner < place:
                 continue
@@ -171,6 +181,16 @@ class _Whole:
             else:
                 lost[account] -= over
         return covered, lost
+
+
+def _from_the_end(amounts: Sequence[int]) -> list[int]:
+    """Of each place the sum from there on."""
+    return list(accumulate(reversed(amounts)))[::-1]
+
+
+def _rows_from_the_end(rows: Sequence[I64]) -> I64:
+    found: I64 = np.concatenate(rows).reshape(len(rows), -1)[::-1].cumsum(axis=0)[::-1]
+    return found
 
 
 def _cuts(elements: Sequence[Element]) -> Iterable[tuple[int, int, int]]:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from clinical.outcomes.cleaning import KEPT
-from clinical.outcomes.elements import Element, Item, cell_parts, merged
+from clinical.outcomes.elements import Element, Item, intervals_and_levels, merged
 from clinical.outcomes.episodes import Events, Kind, events, events_of_each, exclusive, nights
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.figures import QUANTILES, Figures, Shares, figures, shares
@@ -115,8 +115,8 @@ def outcomes(
 
 def _tallies(many: Sequence[Element]) -> Tallies:
     """Of each its readings' tally."""
-    interval, _, level = cell_parts(np.concatenate([each.cells for each in many]))
-    return tallies(interval, level, [0, *accumulate(each.cells.size for each in many)])
+    interval, level = intervals_and_levels(np.concatenate([each.cells for each in many]))
+    return tallies(interval, level, [0, *accumulate([each.cells.size for each in many])])
 
 
 def _outcome(

@@ -6,6 +6,7 @@ That is why events over midnight come out the same whether days are merged or al
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Runs:
 
     @property
     def start_millis(self) -> I64:
-        return self._row(1)
+        return self._row(_START)
 
     @property
     def end_millis(self) -> I64:
@@ -63,7 +64,7 @@ class Runs:
         return row
 
 
-_END, _LENGTHS, _BROKEN = 2, slice(3, 5), 5
+_START, _END, _LENGTHS, _BROKEN = 1, 2, slice(3, 5), 5
 
 RUN_COLUMNS: Final = 7
 NO_RUNS: Final = Runs(np.empty((RUN_COLUMNS, 0), np.int64))
@@ -81,15 +82,24 @@ class Edge(NamedTuple):
 
 def coalesced(runs: Runs) -> Runs:
     """The same time with neighbouring stretches of one band made one."""
-    if len(runs) < 2:
+    fresh = _fresh(runs)
+    return runs if fresh.all() else _joined(runs, fresh.nonzero()[0])
+
+
+def _fresh(runs: Runs) -> Flags:
+    """Which stretches begin one of another band, or after a break."""
+    fresh = np.ones(len(runs), np.bool_)
+    band = runs.band
+    fresh[1:] = (band[1:] != band[:-1]) | (runs.broken[1:] != 0)
+    return fresh
+
+
+def _joined(runs: Runs, starts: I64) -> Runs:
+    """With all stretches from one of `starts` to the next made one."""
+    if starts.size == len(runs):
         return runs
-    fresh = np.concatenate([[True], (np.diff(runs.band) != 0) | (runs.broken[1:] != 0)])
-    if fresh.all():
-        return runs
-    starts = np.flatnonzero(fresh)
-    lasts = np.append(starts[1:], len(runs)) - 1
     table = runs.table[:, starts]
-    table[_END] = runs.end_millis[lasts]
+    table[_END, :-1], table[_END, -1] = runs.end_millis[starts[1:] - 1], runs.end_millis[-1]
     table[_LENGTHS] = np.add.reduceat(runs.table[_LENGTHS], starts, axis=1)
     return Runs(table)
 
@@ -216,15 +226,25 @@ def bridged(parts: Sequence[tuple[Runs, Edge, Edge]], starts_at: Sequence[int], 
     if not parts:
         return [NO_RUNS for _ in starts_at]
     table = np.concatenate([runs.table for runs, _, _ in parts], axis=1)
-    heads = np.cumsum([0, *(len(runs) for runs, _, _ in parts)])
+    heads = np.array([0, *accumulate([runs.table.shape[1] for runs, _, _ in parts])])
     if len(parts) > 1:
         table, heads = _with_bridges(table, heads, [edge for _, *ends in parts for edge in ends], profile)
-    found = []
-    for place in starts_at:
-        tail = table[:, heads[place] :].copy()
-        tail[_BROKEN, :1] = 1
-        found.append(coalesced(Runs(tail)))
-    return found
+    places = _fresh(Runs(table)).nonzero()[0]
+    whole = _joined(Runs(table), places).table
+    return [Runs(_tail(table, whole, places, head)) for head in heads[starts_at].tolist()]
+
+
+def _tail(table: I64, whole: I64, places: I64, head: int) -> I64:
+    """What begins with the column `head` of a table whose neighbouring stretches of one band are made one in `whole`,
+    each from one of `places` on: the first of them is cut."""
+    if head == table.shape[1]:
+        return table[:, head:]
+    owner = int(places.searchsorted(head, side="right")) - 1
+    end = int(places[owner + 1]) if owner + 1 < places.size else table.shape[1]
+    tail = whole[:, owner:].copy()
+    tail[_START, 0], tail[_BROKEN, 0] = table[_START, head], 1
+    tail[_LENGTHS, 0] = table[_LENGTHS, head:end].sum(axis=1)
+    return tail
 
 
 def _with_bridges(table: I64, heads: I64, ends: Sequence[Edge], profile: Profile) -> tuple[I64, I64]:
