@@ -26,6 +26,7 @@ BIN_MINUTES: Final = 5
 
 _LEVEL_BITS: Final = 11
 _BIN_BITS: Final = 9
+_EIGHT_BYTES: Final = np.dtype("<i8")
 _LARGEST_SHORT: Final = int(np.iinfo(np.uint32).max)
 
 
@@ -42,7 +43,8 @@ class Item(NamedTuple):
 class Element:
     """Whole numbers about the readings from `start_millis` to before `end_millis`.
 
-    `cells`: a sorted number for each reading that counts, its interval, time of day and level (`cell_parts`).
+    `cells`: a sorted number for each reading that counts, its interval, time of day and level (`cell_parts`); of four
+    bytes each where days were merged and that is enough.
     `covered_millis`: real time that they cover, the last one in full. `lost_millis`: real time lost, by `Reason`, that
     of exclusions included; `spans`: where these lie. `dropped`: readings without effect, by `Reason`. `days`: local
     days with a reading, since 1970-01-01. `first`, `last`: the outermost readings that count. `method`: the profile's
@@ -74,9 +76,9 @@ class Element:
         known = hashlib.sha256(
             repr([*scalars, self.covered_millis, *ends, self.first_item_millis, self.last_item]).encode()
         )
-        for column in self.columns():
-            known.update((len(column) >> 3).to_bytes(8, "big"))
-            known.update(column)
+        for column in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
+            known.update(column.size.to_bytes(8, "big"))
+            known.update(np.ascontiguousarray(column, _EIGHT_BYTES).data)
         if self.spans.start.size:
             known.update(repr([part.tolist() for part in self.spans.columns()]).encode())
         return known.hexdigest()
@@ -84,8 +86,8 @@ class Element:
     def columns(self) -> list[bytes]:
         """Its arrays, those of its runs column by column, as whole numbers of eight bytes."""
         arrays = self.cells, self.lost_millis, self.dropped, self.days
-        runs, width = self.runs.table.astype("<i8", copy=False).tobytes(), len(self.runs) * 8
-        found = [array.astype("<i8", copy=False).tobytes() for array in arrays]
+        runs, width = self.runs.table.astype(_EIGHT_BYTES, copy=False).tobytes(), len(self.runs) * 8
+        found = [array.astype(_EIGHT_BYTES, copy=False).tobytes() for array in arrays]
         return found + [runs[place * width : (place + 1) * width] for place in range(RUN_COLUMNS)]
 
 
@@ -97,13 +99,16 @@ def cells_of(interval_seconds: I64, bins: I64, level: I64) -> I64:
 
 def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
     """Interval in seconds, five-minute bin of the local day (0 to 287) and level."""
-    interval, level = intervals_and_levels(cells)
-    return interval, (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1), level
+    return intervals_of(cells), (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1), levels_in(cells)
 
 
-def intervals_and_levels(cells: I64) -> tuple[I64, I64]:
-    """Of a cell the interval in seconds, and the level."""
-    return cells >> (_LEVEL_BITS + _BIN_BITS), cells & ((1 << _LEVEL_BITS) - 1)
+def intervals_of(cells: I64) -> I64:
+    """In seconds. Cells are in order of these first."""
+    return cells >> (_LEVEL_BITS + _BIN_BITS)
+
+
+def levels_in(cells: I64) -> I64:
+    return cells & ((1 << _LEVEL_BITS) - 1)
 
 
 def merged(elements: Sequence[Element], profile: Profile) -> Element:
@@ -156,7 +161,7 @@ class _Whole:
             end_millis=last.end_millis,
             zone=first.zone,
             method=profile.digest,
-            cells=np.sort(self._cells[self._cell_starts[place] :]).astype(np.int64),
+            cells=np.sort(self._cells[self._cell_starts[place] :]),
             censored_seconds=self._censored[place],
             covered_millis=covered,
             lost_millis=lost,

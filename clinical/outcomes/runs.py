@@ -150,8 +150,8 @@ def runs_of_groups(millis: I64, level: Levels, interval_seconds: I64, edges: I64
     fillable = ~found.broken & ~np.isin(found.after, foreign)
     after, missing = found.after[fillable], found.intervals[fillable] - 1
     rows = _rows(millis, level, interval_seconds, edges, starts, profile)
-    rows.broken[np.searchsorted(starts, breaks)] = 1
-    owner = np.searchsorted(starts, after, side="right") - 1
+    rows.broken[starts.searchsorted(breaks)] = 1
+    owner = starts.searchsorted(after, side="right") - 1
     between = np.append(starts, -1)[owner + 1] == after + 1
     inside = ~between
     seconds = missing[inside] * _at(interval_seconds, after[inside])
@@ -175,7 +175,7 @@ def _starts(band: NDArray[np.int8], breaks: I64) -> I64:
     fresh[0] = True
     np.not_equal(band[1:], band[:-1], out=fresh[1:])
     fresh[breaks] = True
-    return np.flatnonzero(fresh)
+    return fresh.nonzero()[0]
 
 
 def _rows(millis: I64, level: Levels, interval_seconds: I64, edges: I64, starts: I64, profile: Profile) -> Runs:
@@ -194,7 +194,7 @@ def _rows(millis: I64, level: Levels, interval_seconds: I64, edges: I64, starts:
         seconds,
         np.zeros(starts.size, np.int64),
         broken,
-        np.searchsorted(edges, starts, side="right") - 1,
+        edges.searchsorted(starts, side="right") - 1,
     )
     return Runs(np.array(columns, np.int64))
 
@@ -205,7 +205,7 @@ def _filling(
     """A row for each interpolated slot after the slots `before`, which are of `group`. The straight line is kept as a
     fraction, so that a threshold is met exactly or not at all."""
     owner = np.repeat(before, missing)
-    number = np.arange(owner.size) - np.repeat(np.cumsum(missing) - missing, missing) + 1
+    number = np.arange(owner.size) - np.repeat(missing.cumsum() - missing, missing) + 1
     parts = np.repeat(missing + 1, missing)
     unit = level[owner] // STEPS_PER_UNIT
     first, last = (level[place].astype(np.int64) % STEPS_PER_UNIT for place in (owner, owner + 1))
@@ -265,4 +265,4 @@ def _with_bridges(table: I64, heads: I64, ends: Sequence[Edge], profile: Profile
     longer = np.insert(table, np.repeat(heads[following], lacking), extra.table, axis=1)
     shift = np.zeros_like(heads)
     shift[following] = lacking
-    return longer, heads + np.cumsum(shift)
+    return longer, heads + shift.cumsum()
