@@ -1,12 +1,12 @@
 """The day elements that one patient's work needs: taken as they are, grown by new readings, or made anew."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import zip_longest
 
 from clinical.outcomes.history import affected_days
-from clinical.outcomes.subjects import Grown, Growth, Measured
+from clinical.outcomes.subjects import Day, Grown, Growth, Measured
 from clinical.outcomes.windows import Window, days_ending
 from clinical.records import Device
 from ledger import outcome_store as store
@@ -42,9 +42,14 @@ class Days:
         self._recent = recent
         self._since = since
         self._growing = case.plan.subject.growing
-        self._known: dict[date, bytes] = {}
+        self._known: dict[date, Day] = {}
 
-    def of(self, window: Window) -> list[bytes]:
+    @property
+    def stored(self) -> Container[date]:
+        """Days of which something is stored that need not be made anew but for what is new."""
+        return self._recent
+
+    def of(self, window: Window) -> list[Day]:
         return [self._known[day] for day in window.days()]
 
     @cached_property

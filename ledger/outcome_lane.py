@@ -8,32 +8,34 @@ of each kind; what is asked for one alone is what late data needs.
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-from clinical.issued import IssuedOutcome
-from clinical.outcomes.subjects import Asked, Found
+from clinical.issued import encode_one
+from clinical.outcomes.named import Found
+from clinical.outcomes.subjects import Asked
 from clinical.outcomes.windows import days_ending
 from clinical.outcomes.zone import day_of
 from clinical.records import Device
 from ledger import outcome_store as store
 from ledger import outcome_upkeep as upkeep
 from ledger.outcome_days import Days, affected
-from ledger.outcome_rules import Case, Due, Plan, Upkeep, Work, due_windows, issue, upkeep_after, window_of
+from ledger.outcome_rules import Case, Due, Issued, Plan, Upkeep, Work, due_windows, issue, upkeep_after, window_of
 from ledger.store import Transaction
 
 _RECENT_DAYS = 2
 _EVER = date(1970, 1, 1)
 
 
-async def bring_up_to_date(tx: Transaction, plan: Plan, works: Sequence[Work]) -> list[Sequence[IssuedOutcome]]:
+async def bring_up_to_date(tx: Transaction, plan: Plan, works: Sequence[Work]) -> list[Sequence[Issued]]:
     """Make the days anew that changed, issue what is new of the windows that hold them, and write both down. `works`:
     of different patients of one tenant; the result is what was issued for each."""
-    cases = await _cases(tx, plan, works)
-    anew = [affected(case) for case in cases]
+    known = await _cases(tx, plan, works)
+    anew = [affected(case) for case in known]
+    cases = await _with_standing(tx, plan, known, anew)
     days = await _days(tx, plan, cases, anew)
     due = [due_windows(case, touched) for case, touched in zip(cases, anew, strict=True)]
     for of, windows in zip(days, due, strict=True):
         await of.gather(tx, windows)
     found = iter(plan.subject.found([_asked(*each) for each in _each_due(cases, due, days)]))
-    issued: list[Sequence[IssuedOutcome]] = []
+    issued: list[Sequence[Issued]] = []
     kept: list[tuple[Case, Upkeep]] = []
     for case, windows, of in zip(cases, due, days, strict=True):
         made, alive = _issued(case, [(each, next(found)) for each in windows], of.device)
@@ -41,7 +43,7 @@ async def bring_up_to_date(tx: Transaction, plan: Plan, works: Sequence[Work]) -
         after = upkeep_after(case, alive)
         if after is not None:
             kept.append((case, after))
-    await store.put_days(tx, zip(cases, (of.made for of in days), strict=True))
+    await store.put_days(tx, [(case, of.made, of.stored) for case, of in zip(cases, days, strict=True)])
     await store.put_outcomes(tx, zip(cases, issued, strict=True))
     await upkeep.forget_days(tx, (case for case, _ in kept))
     await upkeep.put_upkeep(tx, kept)
@@ -49,29 +51,33 @@ async def bring_up_to_date(tx: Transaction, plan: Plan, works: Sequence[Work]) -
 
 
 async def _cases(tx: Transaction, plan: Plan, works: Sequence[Work]) -> list[Case]:
-    """What the ledger knows of each patient's outcomes."""
-    tenant, keys = works[0].tenant, [work.key for work in works]
-    zones = await upkeep.zones_of(tx, tenant, keys)
-    known = await upkeep.upkeep_of(tx, tenant, plan, keys)
-    stale = await upkeep.stale_days(tx, tenant, plan, keys)
+    """What the ledger knows of each patient's outcomes, but for those that stand."""
+    zones, known, stale = await upkeep.known_of(tx, works[0].tenant, plan, [work.key for work in works])
     found = []
     for work in works:
         own = plan.for_patient(zones.get(work.key))
         found.append(Case(own, work, known.get(work.key), stale.get((work.key, own.method), {}), {}))
-    return await _with_standing(tx, plan, found)
+    return found
 
 
-async def _with_standing(tx: Transaction, plan: Plan, cases: Sequence[Case]) -> list[Case]:
-    """Each case with the versions that stand and may be looked at. Who has late data is asked for alone."""
+async def _with_standing(
+    tx: Transaction, plan: Plan, cases: Sequence[Case], anew: Sequence[Sequence[date]]
+) -> list[Case]:
+    """Each case with the versions that stand and may be looked at. Who has late data is asked for alone. `anew`: the
+    days of each that are made anew, in order."""
     tenant = cases[0].work.tenant
-    since = [_EVER if case.rezoned else min([*affected(case), _today(case)]) for case in cases]
+    today = [_today(case) for case in cases]
+    since = [
+        _EVER if case.rezoned else min([*touched[:1], day])
+        for case, touched, day in zip(cases, anew, today, strict=True)
+    ]
     recent = max(since) - timedelta(days=_RECENT_DAYS)
     together = [case.work.key for case, day in zip(cases, since, strict=True) if day >= recent]
     found = await store.standing_outcomes(tx, tenant, plan, together, recent) if together else {}
     for case, day in zip(cases, since, strict=True):
         if day < recent:
             found |= await store.standing_outcomes(tx, tenant, plan, [case.work.key], day)
-    late = [case.work.key for case, day in zip(cases, since, strict=True) if case.upkeep and day < _today(case)]
+    late = [case.work.key for case, day, now in zip(cases, since, today, strict=True) if case.upkeep and day < now]
     first = await store.first_ends(tx, tenant, plan, late) if late else {}
     return [case._replace(standing=found.get(case.work.key, {}), since=first.get(case.work.key)) for case in cases]
 
@@ -125,10 +131,8 @@ def _asked(case: Case, due: Due, days: Days) -> Asked:
     return Asked(days.of(window), window, max(min(window.end_millis, case.work.now_millis), window.start_millis + 1))
 
 
-def _issued(
-    case: Case, looked_at: Sequence[tuple[Due, Found]], device: Device | None
-) -> tuple[list[IssuedOutcome], bool]:
+def _issued(case: Case, looked_at: Sequence[tuple[Due, Found]], device: Device | None) -> tuple[list[Issued], bool]:
     """What is new, and whether any window that was looked at has a reading (or there was none)."""
     made = [issue(case, due, found, device) for due, found in looked_at]
     alive = not looked_at or any(found.readings for _, found in looked_at)
-    return [each for each in made if each is not None], alive
+    return [Issued(each, encode_one(each)) for each in made if each is not None], alive

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from clinical.issued import Cause, IssuedOutcome, Method, OutcomeStatus, Period
+from clinical.outcomes.named import Found
 from clinical.outcomes.reasons import Span
-from clinical.outcomes.subjects import Found, Subject
+from clinical.outcomes.subjects import Subject
 from clinical.outcomes.windows import Window, WindowState, days_ending, fixed_period
 from clinical.outcomes.zone import day_of
 from clinical.records import Device, PatientRef
@@ -147,6 +148,13 @@ class Case(NamedTuple):
         return self.work.now_millis >= self.upkeep.due_millis + patience
 
 
+class Issued(NamedTuple):
+    """What was issued, and the same as it is stored and sent (`clinical.issued.encode_one`)."""
+
+    outcome: IssuedOutcome
+    body: bytes
+
+
 class Due(NamedTuple):
     """A window to look at: its last day and its length in days."""
 
@@ -260,7 +268,8 @@ def issue(case: Case, due: Due, found: Found, device: Device | None) -> IssuedOu
     """The next version of an outcome, or None if there is nothing new to tell: the same evidence as before in the same
     state, or no reading ever."""
     plan, work = case.plan, case.work
-    before = case.standing.get(series_of(work, plan, due))
+    series = series_of(work, plan, due)
+    before = case.standing.get(series)
     window = window_of(due, plan)
     complete = window.state(work.now_millis, plan.grace_millis) is WindowState.FINAL
     if before is None and not found.readings:
@@ -269,7 +278,7 @@ def issue(case: Case, due: Due, found: Found, device: Device | None) -> IssuedOu
         return None
     return IssuedOutcome(
         id=work.new_id(),
-        series=series_of(work, plan, due),
+        series=series,
         version=1 if before is None else before.version + 1,
         status=_status(found, before, complete=complete),
         cause=_cause(case, due, found, before),

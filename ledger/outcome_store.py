@@ -1,19 +1,19 @@
 """The road between outcomes and the database: readings that stand, day elements, issued outcomes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
-from clinical.issued import IssuedOutcome, OutcomeStatus, encode_one
+from clinical.issued import OutcomeStatus
 from clinical.outcomes.columns import key_of
 from clinical.outcomes.history import CONTEXT_MILLIS
-from clinical.outcomes.subjects import LONGEST_SPAN_MILLIS, Measured, Subject
+from clinical.outcomes.subjects import LONGEST_SPAN_MILLIS, Day, Measured, Subject
 from clinical.outcomes.windows import Window
 from clinical.records import Detection, Device, Instant, Quantity, Status
-from ledger.outcome_rules import Before, Case, Plan, Work
+from ledger.outcome_rules import Before, Case, Issued, Plan, Work
 from ledger.outcome_tables import outcome, outcome_day
 from ledger.outcome_upkeep import day_from, ordinal
 from ledger.store import Transaction
@@ -137,7 +137,7 @@ def _values(subject: Subject) -> list[str]:
 class StoredDay(NamedTuple):
     """`kept`: the readings it was made from, while it still grows."""
 
-    element: bytes
+    element: Day
     kept: bytes | None
 
 
@@ -154,13 +154,15 @@ _ELEMENTS = select(outcome_day.c.day, outcome_day.c.element).where(
 _RECENT = select(
     outcome_day.c.patient, outcome_day.c.method, outcome_day.c.day, outcome_day.c.element, outcome_day.c.readings
 ).where(*_DAYS, outcome_day.c.patient.in_(bindparam("keys", expanding=True)))
-_REMOVE = delete(outcome_day).where(
+_THIS_DAY = (
     outcome_day.c.tenant == bindparam("at_tenant"),
     outcome_day.c.patient == bindparam("at_patient"),
     outcome_day.c.subject == bindparam("at_subject"),
     outcome_day.c.method == bindparam("at_method"),
     outcome_day.c.day == bindparam("at_day"),
 )
+_REMOVE = delete(outcome_day).where(*_THIS_DAY)
+_RENEW = update(outcome_day).where(*_THIS_DAY).values(element=bindparam("made"), readings=bindparam("kept"), stale=None)
 
 
 async def elements(tx: Transaction, plan: Plan, work: Work, first: date, last: date) -> dict[date, bytes]:
@@ -180,13 +182,17 @@ async def recent_days(
     return found
 
 
-async def put_days(tx: Transaction, made: Iterable[tuple[Case, Mapping[date, StoredDay]]]) -> None:
-    """Store these, in place of what was there."""
-    rows = [
-        {**_named(case.plan, case.work), "at_day": ordinal(day), "element": stored.element, "readings": stored.kept}
-        for case, days in made
-        for day, stored in days.items()
-    ]
+async def put_days(tx: Transaction, made: Iterable[tuple[Case, Mapping[date, StoredDay], Container[date]]]) -> None:
+    """Store these, in place of what was there; of some days (the last of each three) that is known to be something."""
+    there: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for case, days, known in made:
+        named, subject = _named(case.plan, case.work), case.plan.subject
+        for day, (element, kept) in days.items():
+            row = {**named, "at_day": ordinal(day), "made": subject.stored(element), "kept": kept}
+            (there if day in known else rows).append(row)
+    if there:
+        await tx.execute(_RENEW, there)
     if rows:
         names = ("at_tenant", "at_patient", "at_subject", "at_method", "at_day")
         await tx.execute(_REMOVE, [{name: row[name] for name in names} for row in rows])
@@ -199,8 +205,8 @@ _ADD = insert(outcome_day).values(
     subject=bindparam("at_subject"),
     method=bindparam("at_method"),
     day=bindparam("at_day"),
-    element=bindparam("element"),
-    readings=bindparam("readings"),
+    element=bindparam("made"),
+    readings=bindparam("kept"),
 )
 
 
@@ -279,39 +285,42 @@ async def first_ends(tx: Transaction, tenant: str, plan: Plan, keys: Sequence[st
 _REPLACED = update(outcome).where(outcome.c.id == bindparam("old")).values(replaced_by=bindparam("new"))
 
 
-async def put_outcomes(tx: Transaction, issued: Iterable[tuple[Case, Sequence[IssuedOutcome]]]) -> None:
+_NEW_OUTCOMES = insert(outcome)
+
+
+async def put_outcomes(tx: Transaction, issued: Iterable[tuple[Case, Sequence[Issued]]]) -> None:
     """Enter new versions; the ones they replace stay, and say by what."""
-    rows = [row for case, made in issued for row in _rows(case.plan, case.work, made)]
+    rows = [_row(case, each) for case, made in issued for each in made]
     replaced = [{"old": row["replaces"], "new": row["id"]} for row in rows if row["replaces"]]
     if replaced:
         await tx.execute(_REPLACED, replaced)
     if rows:
-        await tx.execute(insert(outcome), rows)
+        await tx.execute(_NEW_OUTCOMES, rows)
 
 
-def _rows(plan: Plan, work: Work, issued: Iterable[IssuedOutcome]) -> Iterable[Mapping[str, Any]]:
-    for each in issued:
-        yield {
-            "id": each.id,
-            "series": each.series,
-            "version": each.version,
-            "tenant": work.tenant,
-            "patient": work.key,
-            "subject": each.subject,
-            "label": plan.subject.label,
-            "name": each.period.name,
-            "first_day": ordinal(date.fromisoformat(each.period.first_day)),
-            "last_day": ordinal(date.fromisoformat(each.period.last_day)),
-            "start": each.period.start_millis,
-            "end": each.period.end_millis,
-            "status": each.status.value,
-            "complete": each.complete,
-            "evidence": each.evidence,
-            "replaces": each.replaces,
-            "replaced_by": None,
-            "message_id": each.message_id,
-            "origin_id": each.origin_id,
-            "body": encode_one(each),
-            "at": each.at_millis * 1000,
-            "method": each.method.digest,
-        }
+def _row(case: Case, issued: Issued) -> Mapping[str, Any]:
+    each = issued.outcome
+    return {
+        "id": each.id,
+        "series": each.series,
+        "version": each.version,
+        "tenant": case.work.tenant,
+        "patient": case.work.key,
+        "subject": each.subject,
+        "label": case.plan.subject.label,
+        "name": each.period.name,
+        "first_day": ordinal(date.fromisoformat(each.period.first_day)),
+        "last_day": ordinal(date.fromisoformat(each.period.last_day)),
+        "start": each.period.start_millis,
+        "end": each.period.end_millis,
+        "status": each.status.value,
+        "complete": each.complete,
+        "evidence": each.evidence,
+        "replaces": each.replaces,
+        "replaced_by": None,
+        "message_id": each.message_id,
+        "origin_id": each.origin_id,
+        "body": issued.body,
+        "at": each.at_millis * 1000,
+        "method": each.method.digest,
+    }

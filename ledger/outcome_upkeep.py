@@ -2,10 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    literal_column,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from clinical.issued import Cause
 from clinical.records import PatientRef
@@ -14,23 +28,29 @@ from ledger.outcome_tables import outcome_day, outcome_upkeep, patient_zone
 from ledger.store import Transaction
 
 EPOCH = date(1970, 1, 1)
+_ADD = insert(outcome_upkeep)
 _u = outcome_upkeep.c
 _z = patient_zone.c
 _d = outcome_day.c
 _KEYS: BindParameter[str] = bindparam("keys", expanding=True)
 
-_UPKEEP = select(_u.patient, _u.zone, _u.closed_day, _u.due_at).where(
-    _u.tenant == bindparam("tenant"),
-    _u.subject == bindparam("subject"),
-    _u.label == bindparam("label"),
-    _u.patient.in_(_KEYS),
-)
-_ZONES = select(_z.patient, _z.zone).where(_z.tenant == bindparam("tenant"), _z.patient.in_(_KEYS))
-_STALE = select(_d.patient, _d.method, _d.day, _d.stale).where(
-    _d.tenant == bindparam("tenant"),
-    _d.subject == bindparam("subject"),
-    _d.stale.is_not(None),
-    _d.patient.in_(_KEYS),
+_NO_TEXT, _NO_NUMBER = cast(null(), Text), cast(null(), BigInteger)
+_KNOWN = union_all(
+    select(literal_column("'zone'"), _z.patient, _z.zone, _NO_TEXT, _NO_NUMBER, _NO_NUMBER).where(
+        _z.tenant == bindparam("tenant"), _z.patient.in_(_KEYS)
+    ),
+    select(literal_column("'upkeep'"), _u.patient, _u.zone, _NO_TEXT, _u.closed_day, _u.due_at).where(
+        _u.tenant == bindparam("tenant"),
+        _u.subject == bindparam("subject"),
+        _u.label == bindparam("label"),
+        _u.patient.in_(_KEYS),
+    ),
+    select(literal_column("'stale'"), _d.patient, _d.method, _d.stale, _d.day, _NO_NUMBER).where(
+        _d.tenant == bindparam("tenant"),
+        _d.subject == bindparam("subject"),
+        _d.stale.is_not(None),
+        _d.patient.in_(_KEYS),
+    ),
 )
 _FORGET = delete(outcome_upkeep).where(
     _u.tenant == bindparam("at_tenant"),
@@ -40,28 +60,27 @@ _FORGET = delete(outcome_upkeep).where(
 )
 
 
-async def zones_of(tx: Transaction, tenant: str, keys: Sequence[str]) -> dict[str, ZoneInfo]:
-    """The zones of those who have one of their own."""
-    rows = await tx.execute(_ZONES, [{"tenant": tenant, "keys": list(keys)}])
-    return {row[0]: ZoneInfo(row[1]) for row in rows}
+class Known(NamedTuple):
+    """`zones`: of those who have one of their own; `upkeep`: by patient, as far as anything was ever issued; `stale`:
+    by patient and method the days that must be made anew, each with the reason."""
+
+    zones: dict[str, ZoneInfo]
+    upkeep: dict[str, Upkeep]
+    stale: dict[tuple[str, str], dict[date, Cause]]
 
 
-async def upkeep_of(tx: Transaction, tenant: str, plan: Plan, keys: Sequence[str]) -> dict[str, Upkeep]:
-    """By patient, as far as anything was ever issued."""
+async def known_of(tx: Transaction, tenant: str, plan: Plan, keys: Sequence[str]) -> Known:
+    """What is known of these patients, asked for in one go."""
+    known = Known({}, {}, {})
     named = {"tenant": tenant, "subject": plan.subject.name, "label": plan.subject.label}
-    rows = await tx.execute(_UPKEEP, [{**named, "keys": list(keys)}])
-    return {row[0]: Upkeep(row[1], None if row[2] is None else day_from(row[2]), row[3]) for row in rows}
-
-
-async def stale_days(
-    tx: Transaction, tenant: str, plan: Plan, keys: Sequence[str]
-) -> dict[tuple[str, str], dict[date, Cause]]:
-    """By patient and method: the days that must be made anew, each with the reason."""
-    found: dict[tuple[str, str], dict[date, Cause]] = {}
-    parameters = {"tenant": tenant, "subject": plan.subject.name, "keys": list(keys)}
-    for patient, method, day, stale in await tx.execute(_STALE, [parameters]):
-        found.setdefault((patient, method), {})[day_from(day)] = Cause(stale)
-    return found
+    for kind, patient, text, reason, number, due in await tx.execute(_KNOWN, [{**named, "keys": list(keys)}]):
+        if kind == "zone":
+            known.zones[patient] = ZoneInfo(text)
+        elif kind == "upkeep":
+            known.upkeep[patient] = Upkeep(text, None if number is None else day_from(number), due)
+        else:
+            known.stale.setdefault((patient, text), {})[day_from(number)] = Cause(reason)
+    return known
 
 
 async def set_zone(tx: Transaction, tenant: str, patient: str, zone: str | None, at: int) -> None:
@@ -90,7 +109,7 @@ async def put_upkeep(tx: Transaction, changed: Iterable[tuple[Case, Upkeep]]) ->
         return
     names = ("tenant", "patient", "subject", "label")
     await tx.execute(_FORGET, [{f"at_{name}": row[name] for name in names} for row in rows])
-    await tx.execute(insert(outcome_upkeep), rows)
+    await tx.execute(_ADD, rows)
 
 
 def _row(case: Case, upkeep: Upkeep) -> Mapping[str, object]:

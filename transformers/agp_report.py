@@ -17,7 +17,6 @@ from clinical.fhir.reports import diagnostic_report, document_reference
 from clinical.issued import IssuedOutcome
 from clinical.issued import encode as encode_outcomes
 from clinical.outcomes import days_ending, merged
-from clinical.outcomes import decode as decode_element
 from clinical.outcomes.subjects import GLUCOSE, Glucose
 from clinical.records import order_key
 from clinical.reports.agp import agp_report as report_of
@@ -113,7 +112,7 @@ async def _pdf(
     method = Glucose(profile)
     window = days_ending(date.fromisoformat(outcome.period.last_day), settings.days, ZoneInfo(outcome.period.zone))
     given = await standing_readings(tx, message.tenant, order_key(outcome.patient), method, window)
-    days = [decode_element(each) for each in method.days(given, window)]
+    days = method.days(given, window)
     whole = merged(days, profile)
     if whole.digest != outcome.evidence:
         return None

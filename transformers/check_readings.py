@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from clinical.ranges import impossible, marked
 from clinical.records import AnyRecord, Deed, Glucose, Status, encode, order_key
 from engine import sdk
-from ledger import streams
-from ledger.streams import Stream
+from ledger.streams import Stream, last_units
 from transformers.reconcile import VERDICT
 from transformers.record_bodies import read_records
 
@@ -26,8 +25,36 @@ class CheckReadingsSettings(sdk.Settings):
     late_after: sdk.Duration = 900.0
 
 
+class _Checked(NamedTuple):
+    """What a message came to, but for changes of unit. `records`: all it held; `fine`: those that may be believed."""
+
+    message: sdk.Message
+    records: Sequence[AnyRecord]
+    fine: list[AnyRecord]
+    asides: Sequence[sdk.Aside]
+    tally: Counter[str]
+
+
+async def _together(
+    messages: Sequence[sdk.Message], settings: CheckReadingsSettings, tx: sdk.Transaction
+) -> Sequence[Sequence[sdk.StepOutput]]:
+    """As `check_readings`, for several messages, each by itself: what the ledger knows is asked for once."""
+    checked = [_check(message, settings) for message in messages]
+    streams = [_streams(each) for each in checked]
+    firsts = [(stream, places[0][0].effective.millis) for each in streams for stream, places in each.items()]
+    units = iter(await last_units(tx, firsts))
+    for each, by_stream in zip(checked, streams, strict=True):
+        for places in by_stream.values():
+            _mark_switches(each, places, next(units))
+    return [[*_passed_on(each), *each.asides] for each in checked]
+
+
 @sdk.stateful_step(
-    "check_readings", settings=CheckReadingsSettings, accepts={sdk.Shape.RECORDS}, emits=sdk.Shape.RECORDS
+    "check_readings",
+    settings=CheckReadingsSettings,
+    accepts={sdk.Shape.RECORDS},
+    emits=sdk.Shape.RECORDS,
+    together=_together,
 )
 async def check_readings(
     message: sdk.Message, settings: CheckReadingsSettings, tx: sdk.Transaction
@@ -38,6 +65,10 @@ async def check_readings(
     `unit-switch` say that somebody should look. The tally counts `beyond-range`, `late` and `unit-switch`: meters
     `tally-...` to alert on. A part released from review with meta `review: accept` is believed.
     """
+    return (await _together([message], settings, tx))[0]
+
+
+def _check(message: sdk.Message, settings: CheckReadingsSettings) -> _Checked:
     records = read_records(message.body)
     accepted = message.meta.get(VERDICT) == ACCEPTED
     wrong = [] if accepted else [position for position, record in enumerate(records) if _is_impossible(record)]
@@ -45,24 +76,18 @@ async def check_readings(
     fine = [record for position, record in enumerate(records) if position not in wrong]
     tally: Counter[str] = Counter()
     received = sdk.to_micros(message.received_at) // 1000
-    checked = [_checked(record, received, settings, tally) for record in fine]
-    for position, before in (await _switches(checked, message.tenant, tx)).items():
-        checked[position] = _switched(checked[position], before)
-        tally["unit-switch"] += 1
-    return [*_passed_on(message, checked, records, tally), *asides]
+    return _Checked(message, records, [_checked(record, received, settings, tally) for record in fine], asides, tally)
 
 
-def _passed_on(
-    message: sdk.Message, checked: Sequence[AnyRecord], before: Sequence[AnyRecord], tally: Counter[str]
-) -> Sequence[sdk.Message | sdk.Drop]:
-    if not checked:
+def _passed_on(checked: _Checked) -> Sequence[sdk.Message | sdk.Drop]:
+    message, before, fine, _, tally = checked
+    if not fine:
         return [] if before else [sdk.Drop("no readings")]
-    same = len(checked) == len(before) and all(new is old for new, old in zip(checked, before, strict=True))
-    if same:
+    if len(fine) == len(before) and all(new is old for new, old in zip(fine, before, strict=True)):
         return [message]
     words = (f"{word}={count}" for word, count in tally.items())
     counted = " ".join([*message.meta.get("tally", "").split(), *words])
-    return [message.but(body=encode(checked), meta={"tally": counted} if counted else None)]
+    return [message.but(body=encode(fine), meta={"tally": counted} if counted else None)]
 
 
 def _is_impossible(record: AnyRecord) -> bool:
@@ -103,22 +128,24 @@ def _noted(record: AnyRecord, what: str) -> AnyRecord:
 # --- a stream that changes its unit
 
 
-async def _switches(records: Sequence[AnyRecord], tenant: str, tx: sdk.Transaction) -> dict[int, str]:
-    """Places of readings whose unit is not that of the reading before them in their stream, with that unit."""
-    found: dict[int, str] = {}
-    units: dict[Stream, str | None] = {}
-    readings = [(place, record) for place, record in enumerate(records) if isinstance(record, Glucose)]
-    for place, record in sorted(readings, key=lambda one: one[1].effective.millis):
-        stream = Stream(order_key(record.patient), record.analyte.value, record.source.system)
-        if stream not in units:
-            units[stream] = await streams.last_unit(tx, tenant, stream, record.effective.millis)
-        before = units[stream]
-        if before is not None and before != record.value.unit:
-            found[place] = before
-        units[stream] = record.value.unit
+def _streams(checked: _Checked) -> dict[Stream, list[tuple[Glucose, int]]]:
+    """The glucose readings that go on, each with its place, in order of time."""
+    found: dict[Stream, list[tuple[Glucose, int]]] = {}
+    for place, record in enumerate(checked.fine):
+        if isinstance(record, Glucose):
+            patient, source = order_key(record.patient), record.source.system
+            stream = Stream(checked.message.tenant, patient, record.analyte.value, source)
+            found.setdefault(stream, []).append((record, place))
+    for readings in found.values():
+        readings.sort(key=lambda one: one[0].effective.millis)
     return found
 
 
-def _switched(record: AnyRecord, before: str) -> AnyRecord:
-    assert isinstance(record, Glucose)
-    return _noted(record, f"the stream's unit changed from {before} to {record.value.unit}")
+def _mark_switches(checked: _Checked, readings: Sequence[tuple[Glucose, int]], before: str | None) -> None:
+    """Mark those whose unit is not that of the reading before them in their stream."""
+    for record, place in readings:
+        unit = record.value.unit
+        if before is not None and before != unit:
+            checked.fine[place] = _noted(record, f"the stream's unit changed from {before} to {unit}")
+            checked.tally["unit-switch"] += 1
+        before = unit

@@ -1,5 +1,6 @@
 """`outcomes`: time in range and its family, kept up to date with every reading; also blood pressure and weight."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -12,13 +13,13 @@ import msgspec
 from pydantic import Field, field_validator, model_validator
 
 from clinical import units
-from clinical.issued import Cause, IssuedOutcome, encode
+from clinical.issued import Cause, set_of
 from clinical.outcomes.plain_values import BloodPressure, Weight
 from clinical.outcomes.subjects import Glucose, Measured, Subject
 from clinical.records import AnyRecord, DeviceEvent, PatientRef, Quantity, Status, order_key
 from engine import sdk
 from ledger.outcome_lane import bring_up_to_date
-from ledger.outcome_rules import Change, Plan, Work
+from ledger.outcome_rules import Change, Issued, Plan, Work
 from ledger.subjects import matter_of
 from transformers.record_bodies import read_records
 from transformers.target_sets import GlucoseMethod
@@ -157,9 +158,12 @@ def _is_request(message: sdk.Message) -> bool:
     return REBUILD in message.meta or CLOSE in message.meta
 
 
-def _output(message: sdk.Message, work: Work, made: Sequence[IssuedOutcome]) -> sdk.Message:
-    tally = " ".join(f"{status}={len(list(group))}" for status, group in groupby(sorted(o.status for o in made)))
-    return message.but(body=encode(made), shape=sdk.Shape.JSON, order_key=work.key, meta={"tally": tally})
+def _output(message: sdk.Message, work: Work, made: Sequence[Issued]) -> sdk.Message:
+    counts = Counter(sorted(each.outcome.status.value for each in made))
+    tally = " ".join(f"{status}={count}" for status, count in counts.items())
+    return message.but(
+        body=set_of([each.body for each in made]), shape=sdk.Shape.JSON, order_key=work.key, meta={"tally": tally}
+    )
 
 
 def _works(message: sdk.Message, plan: Plan) -> list[Work]:

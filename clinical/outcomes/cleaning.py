@@ -120,8 +120,8 @@ class Slots:
 
     def within(self, start_millis: int, end_millis: int) -> "Slots":
         """Those from `start_millis` to before `end_millis`."""
-        a, b = np.searchsorted(self.millis, (start_millis, end_millis)).tolist()
-        c, d = np.searchsorted(self.drops.millis, (start_millis, end_millis)).tolist()
+        a, b = self.millis.searchsorted((start_millis, end_millis)).tolist()
+        c, d = self.drops.millis.searchsorted((start_millis, end_millis)).tolist()
         return self.part(slice(a, b), Drops(self.drops.millis[c:d], self.drops.reason[c:d]))
 
     def kept(self) -> "Slots":
@@ -217,7 +217,7 @@ def _one_for_each_slot(given: Readings, fate: I64, lost: _Lost) -> I64:
     if size.size == count:
         return np.arange(count)
     best = np.lexsort((given.detection, given.steps, given.unit, given.millis, given.rank, fate != KEPT, clusters))
-    firsts = np.concatenate([[0], np.cumsum(size)[:-1]])
+    firsts = np.concatenate([[0], size.cumsum()[:-1]])
     chosen = np.sort(best[firsts])
     beaten = fate == KEPT  # bad readings are told by their own reason
     beaten[chosen] = False
@@ -242,7 +242,7 @@ def _clusters(given: Readings) -> I64:
             if given.millis[place] - given.millis[first] >= reach:
                 heads[place] = 1
                 first = place
-    found: I64 = np.cumsum(heads) - 1
+    found: I64 = heads.cumsum() - 1
     return found
 
 
@@ -274,7 +274,7 @@ def _free(given: Readings, mine: I64, taken: I64, share: int) -> Flags:
     """Which of `mine` stand clear of those `taken`, by `share` halves of an interval. `taken` is in order of time."""
     times, covers = given.millis[mine], given.interval_seconds[mine] * 500 * share
     others, reach = given.millis[taken], given.interval_seconds[taken] * 500 * share
-    after = np.searchsorted(others, times, side="left")
+    after = others.searchsorted(times, side="left")
     before = np.maximum(after - 1, 0)
     late_enough = (after == 0) | (times - others[before] >= reach[before])
     follower = np.minimum(after, taken.size - 1)

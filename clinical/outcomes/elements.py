@@ -10,26 +10,27 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from clinical.outcomes.cleaning import KEPT, Slots
+from clinical.outcomes.cleaning import KEPT
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
-from clinical.outcomes.reasons import Spans, joined
-from clinical.outcomes.runs import Runs, bridged
+from clinical.outcomes.reasons import NO_SPANS, Spans, joined
+from clinical.outcomes.runs import RUN_COLUMNS, Edge, Runs, bridged
 
 BIN_MINUTES: Final = 5
 """The finest time of day that an element keeps."""
 
 _LEVEL_BITS: Final = 11
 _BIN_BITS: Final = 9
+_EIGHT_BYTES: Final = np.dtype("<i8")
+_LARGEST_SHORT: Final = int(np.iinfo(np.uint32).max)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """The last slot of an element, kept or not: its cover is cut when the next element shows what follows."""
 
     millis: int
@@ -42,7 +43,8 @@ class Item:
 class Element:
     """Whole numbers about the readings from `start_millis` to before `end_millis`.
 
-    `cells`: a sorted number for each reading that counts, its interval, time of day and level (`cell_parts`).
+    `cells`: a sorted number for each reading that counts, its interval, time of day and level (`cell_parts`); of four
+    bytes each where days were merged and that is enough.
     `covered_millis`: real time that they cover, the last one in full. `lost_millis`: real time lost, by `Reason`, that
     of exclusions included; `spans`: where these lie. `dropped`: readings without effect, by `Reason`. `days`: local
     days with a reading, since 1970-01-01. `first`, `last`: the outermost readings that count. `method`: the profile's
@@ -61,26 +63,32 @@ class Element:
     dropped: I64
     days: I64
     runs: Runs
-    first: Slots | None
-    last: Slots | None
+    first: Edge | None
+    last: Edge | None
     first_item_millis: int | None
     last_item: Item | None
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that matters: equal digests, equal figures."""
-        edges = [_edge(self.first), _edge(self.last), self.first_item_millis, self.last_item]
+        ends = [None if edge is None else list(edge[:3]) for edge in (self.first, self.last)]
         scalars = [self.start_millis, self.end_millis, self.zone, self.method, self.censored_seconds]
-        known = [repr([*scalars, self.covered_millis, *edges]).encode()]
-        for array in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
-            known += array.size.to_bytes(8, "big"), array.astype("<i8", copy=False).tobytes()
+        known = hashlib.sha256(
+            repr([*scalars, self.covered_millis, *ends, self.first_item_millis, self.last_item]).encode()
+        )
+        for column in (self.cells, self.lost_millis, self.dropped, self.days, *self.runs.table):
+            known.update(column.size.to_bytes(8, "big"))
+            known.update(np.ascontiguousarray(column, _EIGHT_BYTES).data)
         if self.spans.start.size:
-            known.append(repr([part.tolist() for part in self.spans.columns()]).encode())
-        return hashlib.sha256(b"".join(known)).hexdigest()
+            known.update(repr([part.tolist() for part in self.spans.columns()]).encode())
+        return known.hexdigest()
 
-
-def _edge(slot: Slots | None) -> list[int] | None:
-    return None if slot is None else [int(part[0]) for part in (slot.millis, slot.level, slot.interval_seconds)]
+    def columns(self) -> list[bytes]:
+        """Its arrays, those of its runs column by column, as whole numbers of eight bytes."""
+        arrays = self.cells, self.lost_millis, self.dropped, self.days
+        runs, width = self.runs.table.astype(_EIGHT_BYTES, copy=False).tobytes(), len(self.runs) * 8
+        found = [array.astype(_EIGHT_BYTES, copy=False).tobytes() for array in arrays]
+        return found + [runs[place * width : (place + 1) * width] for place in range(RUN_COLUMNS)]
 
 
 def cells_of(interval_seconds: I64, bins: I64, level: I64) -> I64:
@@ -91,9 +99,16 @@ def cells_of(interval_seconds: I64, bins: I64, level: I64) -> I64:
 
 def cell_parts(cells: I64) -> tuple[I64, I64, I64]:
     """Interval in seconds, five-minute bin of the local day (0 to 287) and level."""
-    level = cells & ((1 << _LEVEL_BITS) - 1)
-    bin_ = (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1)
-    return cells >> (_LEVEL_BITS + _BIN_BITS), bin_, level
+    return intervals_of(cells), (cells >> _LEVEL_BITS) & ((1 << _BIN_BITS) - 1), levels_in(cells)
+
+
+def intervals_of(cells: I64) -> I64:
+    """In seconds. Cells are in order of these first."""
+    return cells >> (_LEVEL_BITS + _BIN_BITS)
+
+
+def levels_in(cells: I64) -> I64:
+    return cells & ((1 << _LEVEL_BITS) - 1)
 
 
 def merged(elements: Sequence[Element], profile: Profile) -> Element:
@@ -110,57 +125,59 @@ def merged_tails(elements: Sequence[Element], counts: Sequence[int], profile: Pr
     if max(counts) == 1:
         return [elements[-1] for _ in counts]
     parts = [(e.runs, e.first, e.last) for e in elements if e.first is not None and e.last is not None]
-    before = np.cumsum([0, *(each.first is not None for each in elements)])
-    starts_at = [int(before[len(elements) - count]) for count in counts]
+    before = list(accumulate([each.first is not None for each in elements], initial=0))
+    starts_at = [before[len(elements) - count] for count in counts]
     whole = _Whole(elements)
     tails = zip(counts, bridged(parts, starts_at, profile), strict=True)
     return [whole.tail(len(elements) - count, runs, profile) for count, runs in tails]
 
 
 class _Whole:
-    """Neighbouring elements, laid out so that any of their tails costs little."""
+    """Neighbouring elements, laid out so that any of their tails costs little: amounts are added up from the end."""
 
     def __init__(self, elements: Sequence[Element]) -> None:
         self._elements = elements
         cells = np.concatenate([each.cells for each in elements])
-        fits = cells.size and cells.max() <= np.iinfo(np.uint32).max
+        fits = cells.size and cells.max() <= _LARGEST_SHORT
         self._cells = cells.astype(np.uint32) if fits else cells  # four bytes take half the time to sort
-        self._cell_starts = [0, *accumulate(each.cells.size for each in elements)]
+        self._cell_starts = [0, *accumulate([each.cells.size for each in elements])]
         self._days = np.concatenate([each.days for each in elements])
-        self._day_starts = [0, *accumulate(each.days.size for each in elements)]
-        self._lost = np.array([each.lost_millis for each in elements])
-        self._dropped = np.array([each.dropped for each in elements])
+        self._day_starts = [0, *accumulate([each.days.size for each in elements])]
+        self._censored = _from_the_end([each.censored_seconds for each in elements])
+        self._covered = _from_the_end([each.covered_millis for each in elements])
+        self._lost = _rows_from_the_end([each.lost_millis for each in elements])
+        self._dropped = _rows_from_the_end([each.dropped for each in elements])
         self._cuts = list(_cuts(elements))
+        self._spans = any(each.spans.start.size for each in elements)
 
     def tail(self, place: int, runs: Runs, profile: Profile) -> Element:
         """The element of those from a place on, whose runs these are."""
-        elements = self._elements[place:]
+        elements = self._elements
+        first, last = elements[place], elements[-1]
         covered, lost = self._settled(place)
-        ends = [(each.first, each.last) for each in elements if each.first is not None]
-        items = [(each.first_item_millis, each.last_item) for each in elements if each.last_item is not None]
+        tail = elements[place:]
         return Element(
-            start_millis=elements[0].start_millis,
-            end_millis=elements[-1].end_millis,
-            zone=elements[0].zone,
+            start_millis=first.start_millis,
+            end_millis=last.end_millis,
+            zone=first.zone,
             method=profile.digest,
-            cells=np.sort(self._cells[self._cell_starts[place] :]).astype(np.int64),
-            censored_seconds=sum(each.censored_seconds for each in elements),
+            cells=np.sort(self._cells[self._cell_starts[place] :]),
+            censored_seconds=self._censored[place],
             covered_millis=covered,
             lost_millis=lost,
-            spans=joined([each.spans for each in elements]),
-            dropped=self._dropped[place:].sum(axis=0),
+            spans=joined([each.spans for each in tail]) if self._spans else NO_SPANS,
+            dropped=self._dropped[place].copy(),
             days=_without_repeats(self._days[self._day_starts[place] :]),
             runs=runs,
-            first=ends[0][0] if ends else None,
-            last=ends[-1][1] if ends else None,
-            first_item_millis=items[0][0] if items else None,
-            last_item=items[-1][1] if items else None,
+            first=next((each.first for each in tail if each.first is not None), None),
+            last=next((each.last for each in reversed(tail) if each.last is not None), None),
+            first_item_millis=next((each.first_item_millis for each in tail if each.last_item is not None), None),
+            last_item=next((each.last_item for each in reversed(tail) if each.last_item is not None), None),
         )
 
     def _settled(self, place: int) -> tuple[int, I64]:
         """Covered and lost time from a place on."""
-        covered = sum(each.covered_millis for each in self._elements[place:])
-        lost = self._lost[place:].sum(axis=0)
+        covered, lost = self._covered[place], self._lost[place].copy()
         for owner, account, over in self._cuts:
             if owner < place:
                 continue
@@ -169,6 +186,16 @@ class _Whole:
             else:
                 lost[account] -= over
         return covered, lost
+
+
+def _from_the_end(amounts: Sequence[int]) -> list[int]:
+    """Of each place the sum from there on."""
+    return list(accumulate(reversed(amounts)))[::-1]
+
+
+def _rows_from_the_end(rows: Sequence[I64]) -> I64:
+    found: I64 = np.concatenate(rows).reshape(len(rows), -1)[::-1].cumsum(axis=0)[::-1]
+    return found
 
 
 def _cuts(elements: Sequence[Element]) -> Iterable[tuple[int, int, int]]:

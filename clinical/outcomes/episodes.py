@@ -127,8 +127,8 @@ class _Pieces:
     def cut(self, runs: Runs, places: Flags) -> "_Pieces":
         """With new ones that begin at these runs, of the same meaning."""
         fresh = self.fresh | places
-        starts = np.flatnonzero(fresh)
-        owner = np.searchsorted(self.starts, starts, side="right") - 1
+        starts = fresh.nonzero()[0]
+        owner = self.starts.searchsorted(starts, side="right") - 1
         return _Pieces(fresh, starts, self.meaning[owner], np.add.reduceat(runs.seconds, starts))
 
 
@@ -137,7 +137,7 @@ def _pieces(runs: Runs, meaning: I64) -> _Pieces:
     fresh[:1] = True
     np.not_equal(meaning[1:], meaning[:-1], out=fresh[1:])
     fresh[1:] |= runs.broken[1:] != 0
-    starts = np.flatnonzero(fresh)
+    starts = fresh.nonzero()[0]
     seconds = np.add.reduceat(runs.seconds, starts) if starts.size else starts
     return _Pieces(fresh, starts, meaning[starts], seconds)
 
@@ -161,7 +161,7 @@ def events_of_each(many: Sequence[Runs], profile: Profile) -> list[dict[Kind, Ev
     found: list[dict[Kind, Events]] = [{} for _ in many]
     for kind, every in events_by_kind(Runs(table), profile).items():
         columns = every.start_millis, every.end_millis, every.ended, np.zeros_like(every.group)
-        cuts = np.searchsorted(every.group, np.arange(len(many) + 1)).tolist()
+        cuts = every.group.searchsorted(np.arange(len(many) + 1)).tolist()
         none = Events(kind, *(column[:0] for column in columns))
         for each, (start, end) in zip(found, pairwise(cuts), strict=True):
             each[kind] = Events(kind, *(column[start:end] for column in columns)) if end > start else none
@@ -182,9 +182,9 @@ def _between(runs: Runs, kind: Kind, starts: I64, opens: Flags, closes: Flags) -
     stops = np.empty((starts.size, 2), np.bool_)  # piece by piece: is it recovery, does cover end behind it
     stops[:, 0] = closes
     stops[:-1, 1], stops[-1, 1] = runs.broken[starts[1:]] != 0, True
-    ends = np.flatnonzero(stops)
-    opening = np.flatnonzero(opens)
-    next_end = np.searchsorted(ends, 2 * opening)
+    ends = stops.ravel().nonzero()[0]
+    opening = opens.nonzero()[0]
+    next_end = ends.searchsorted(2 * opening)
     fresh = np.ones(opening.size, np.bool_)
     fresh[1:] = next_end[1:] != next_end[:-1]
     end = ends[next_end[fresh]]
@@ -228,21 +228,21 @@ def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
     seconds. `starts`, `closes`: the pieces of runs, and which are recovery."""
     begins = np.zeros(len(runs), np.bool_)
     high = runs.band == _VERY_HIGH
-    highs = np.flatnonzero(high)
+    highs = high.nonzero()[0]
     if not highs.size:
         return begins
     sums = np.concatenate([[0], np.cumsum(runs.seconds * high)])
     if sums[-1] < EXTENDED_SECONDS:
         return begins
-    ends = np.cumsum(runs.seconds)
+    ends = runs.seconds.cumsum()
     after_recovery = starts[1:][closes[:-1]]
-    cuts = np.union1d(np.flatnonzero(runs.broken), after_recovery)
-    segment = np.searchsorted(cuts, highs, side="right") - 1
+    cuts = np.union1d(runs.broken.nonzero()[0], after_recovery)
+    segment = cuts.searchsorted(highs, side="right") - 1
     first = ends[cuts[segment]] - runs.seconds[cuts[segment]]
     last = np.append(ends[cuts[1:] - 1], ends[-1])[segment]
 
     def high_until(moment: I64) -> I64:
-        place = np.minimum(np.searchsorted(ends, moment, side="left"), len(runs) - 1)
+        place = np.minimum(ends.searchsorted(moment, side="left"), len(runs) - 1)
         found: I64 = sums[place] + (moment - ends[place] + runs.seconds[place]) * high[place]
         return found
 
@@ -252,8 +252,8 @@ def _extended_begins(runs: Runs, starts: I64, closes: Flags) -> Flags:
     begins[highs[ahead >= EXTENDED_SECONDS]] = True
     back = np.maximum(until - EXTENDED_WITHIN_SECONDS, first)
     late = sums[highs + 1] - high_until(back) >= EXTENDED_SECONDS
-    owner = np.searchsorted(ends, back[late], side="right")
-    begins[highs[np.searchsorted(highs, owner)]] = True
+    owner = ends.searchsorted(back[late], side="right")
+    begins[highs[highs.searchsorted(owner)]] = True
     return begins
 
 
@@ -279,6 +279,6 @@ def exclusive(level1: Events, level2: Events) -> Events:
     """Level 1 events during which no level 2 event begins. Both of one patient."""
     if not len(level1) or not len(level2):
         return level1
-    after = np.searchsorted(level2.start_millis, level1.start_millis, side="left")
-    until = np.searchsorted(level2.start_millis, level1.end_millis, side="left")
+    after = level2.start_millis.searchsorted(level1.start_millis, side="left")
+    until = level2.start_millis.searchsorted(level1.end_millis, side="left")
     return level1.part(after == until)

@@ -13,6 +13,7 @@ PERCENTILES: Final = (5, 25, 50, 75, 95)
 QUANTILES: Final = (0, *PERCENTILES, 100)
 _MMOL_L: Final = MICRO_PER_STEP[1] / 100_000
 """mg/dL in one mmol/L."""
+_VERY_LOW, _LOW, _IN_RANGE, _HIGH, _VERY_HIGH = map(int, Band)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,49 +25,48 @@ class Shares:
     tight_seconds: int
     total_seconds: int
 
-    def percent(self, *bands: Band) -> float:
-        """The share of some bands together."""
-        return 100 * sum(self.seconds[band] for band in bands) / self.total_seconds
+    def _percent(self, seconds: int) -> float:
+        return 100 * seconds / self.total_seconds
 
     @property
     def very_low(self) -> float:
         """Time below range, level 2: below 54 mg/dL or 3.0 mmol/L."""
-        return self.percent(Band.VERY_LOW)
+        return self._percent(self.seconds[_VERY_LOW])
 
     @property
     def low(self) -> float:
         """Time below range, level 1: 54 to 69 mg/dL."""
-        return self.percent(Band.LOW)
+        return self._percent(self.seconds[_LOW])
 
     @property
     def below(self) -> float:
         """All time below range; what the consensus goal "below 70" is about."""
-        return self.percent(Band.VERY_LOW, Band.LOW)
+        return self._percent(self.seconds[_VERY_LOW] + self.seconds[_LOW])
 
     @property
     def in_range(self) -> float:
         """Time in range, both edges included (Battelino 2019)."""
-        return self.percent(Band.IN_RANGE)
+        return self._percent(self.seconds[_IN_RANGE])
 
     @property
     def tight(self) -> float:
         """Time in tight range, 70 to 140 mg/dL (ISPAD 2024)."""
-        return 100 * self.tight_seconds / self.total_seconds
+        return self._percent(self.tight_seconds)
 
     @property
     def high(self) -> float:
         """Time above range, level 1: 181 to 250 mg/dL."""
-        return self.percent(Band.HIGH)
+        return self._percent(self.seconds[_HIGH])
 
     @property
     def very_high(self) -> float:
         """Time above range, level 2: above 250 mg/dL or 13.9 mmol/L."""
-        return self.percent(Band.VERY_HIGH)
+        return self._percent(self.seconds[_VERY_HIGH])
 
     @property
     def above(self) -> float:
         """All time above range."""
-        return self.percent(Band.HIGH, Band.VERY_HIGH)
+        return self._percent(self.seconds[_HIGH] + self.seconds[_VERY_HIGH])
 
 
 def shares(tally: Tally) -> Shares | None:

@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from clinical.outcomes.cleaning import LONGEST_INTERVAL_SECONDS, NO_DROPS, Slots
+from clinical.outcomes.cleaning import LONGEST_INTERVAL_SECONDS
 from clinical.outcomes.elements import Element, Item, merged, merged_tails
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
 from clinical.outcomes.reasons import NO_SPANS, Span, Spans
-from clinical.outcomes.runs import Runs
+from clinical.outcomes.runs import RUN_COLUMNS, Edge, Runs
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import day_of
 
@@ -81,17 +81,16 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     version: int
     scalars: tuple[int, int, str, str, int, int]
     arrays: tuple[bytes, ...]
-    edges: tuple[tuple[int, int, int, int] | None, tuple[int, int, int, int] | None]
+    edges: tuple[Edge | None, Edge | None]
     first_item_millis: int | None
-    last_item: tuple[int, int, int] | None
+    last_item: Item | None
 
 
 _FORMAT: Final = 2
 _WITHOUT_SPANS: Final = 1
 """The format before: exclusions that lie behind now are not told apart from those before it."""
 
-_RUN_COLUMNS: Final = 7
-_ARRAYS: Final = (4 + _RUN_COLUMNS, 4 + _RUN_COLUMNS + 3)
+_ARRAYS: Final = (4 + RUN_COLUMNS, 4 + RUN_COLUMNS + 3)
 """How many an element has, without and with its exclusions."""
 
 _encoder = msgspec.msgpack.Encoder()
@@ -100,32 +99,18 @@ _decoder = msgspec.msgpack.Decoder(_Stored)
 
 def encode(element: Element) -> bytes:
     """An element as bytes, the same for the same element."""
-    arrays = (
-        element.cells,
-        element.lost_millis,
-        element.dropped,
-        element.days,
-        *element.runs.table,
-        *element.spans.columns(),
+    scalars = (
+        element.start_millis,
+        element.end_millis,
+        element.zone,
+        element.method,
+        element.censored_seconds,
+        element.covered_millis,
     )
-    item = element.last_item
-    return _encoder.encode(
-        _Stored(
-            _FORMAT,
-            (
-                element.start_millis,
-                element.end_millis,
-                element.zone,
-                element.method,
-                element.censored_seconds,
-                element.covered_millis,
-            ),
-            tuple(np.ascontiguousarray(array, dtype="<i8").tobytes() for array in arrays),
-            (_edge(element.first), _edge(element.last)),
-            element.first_item_millis,
-            None if item is None else (item.millis, item.cover_millis, item.account),
-        )
-    )
+    spans = (part.astype("<i8", copy=False).tobytes() for part in element.spans.columns())
+    arrays = (*element.columns(), *spans)
+    edges = element.first, element.last
+    return _encoder.encode(_Stored(_FORMAT, scalars, arrays, edges, element.first_item_millis, element.last_item))
 
 
 def decode(body: bytes) -> Element:
@@ -156,38 +141,25 @@ def _numbers(stored: Sequence[_Stored]) -> I64:
 
 def _restored(stored: _Stored, numbers: I64) -> Element:
     """`numbers` begin with those of its arrays."""
-    ends = list(accumulate(len(part) >> 3 for part in stored.arrays))
-    cells, lost, dropped, days = (numbers[a:b] for a, b in pairwise((0, *ends[:4])))
-    runs, spans = ends[3 : 4 + _RUN_COLUMNS], ends[3 + _RUN_COLUMNS :]
+    ends = list(accumulate([len(part) >> 3 for part in stored.arrays]))
+    cells, lost, dropped, days = ends[:4]
+    runs, spans = ends[3 + RUN_COLUMNS], ends[3 + RUN_COLUMNS :]
     start, end, zone, method, censored, covered = stored.scalars
     return Element(
         start_millis=start,
         end_millis=end,
         zone=zone,
         method=method,
-        cells=cells,
+        cells=numbers[:cells],
         censored_seconds=censored,
         covered_millis=covered,
-        lost_millis=lost,
+        lost_millis=numbers[cells:lost],
         spans=Spans(*(numbers[a:b] for a, b in pairwise(spans))) if spans[-1] > spans[0] else NO_SPANS,
-        dropped=dropped,
-        days=days,
-        runs=Runs(numbers[runs[0] : runs[-1]].reshape(_RUN_COLUMNS, -1)),
-        first=_slot(stored.edges[0]),
-        last=_slot(stored.edges[1]),
+        dropped=numbers[lost:dropped],
+        days=numbers[dropped:days],
+        runs=Runs(numbers[days:runs].reshape(RUN_COLUMNS, -1)),
+        first=stored.edges[0],
+        last=stored.edges[1],
         first_item_millis=stored.first_item_millis,
-        last_item=None if stored.last_item is None else Item(*stored.last_item),
+        last_item=stored.last_item,
     )
-
-
-def _edge(slot: Slots | None) -> tuple[int, int, int, int] | None:
-    if slot is None:
-        return None
-    return int(slot.millis[0]), int(slot.level[0]), int(slot.interval_seconds[0]), int(slot.censored[0])
-
-
-def _slot(edge: tuple[int, int, int, int] | None) -> Slots | None:
-    if edge is None:
-        return None
-    part = np.array((*edge, -1), np.int64)
-    return Slots(part[0:1], part[1:2], part[2:3], part[3:4] != 0, part[4:5], NO_DROPS)

@@ -37,6 +37,9 @@ class Reason(IntEnum):
         return self.name.lower().replace("_", "-")
 
 
+REASONS: Final = tuple(Reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Time that does not count, from `start_millis` (included) to `end_millis` (not)."""

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 
 from clinical.outcomes.cleaning import KEPT
-from clinical.outcomes.elements import Element, Item, cell_parts, merged
+from clinical.outcomes.elements import Element, Item, intervals_of, levels_in, merged
 from clinical.outcomes.episodes import Events, Kind, events, events_of_each, exclusive, nights
 from clinical.outcomes.errors import OutcomeError
 from clinical.outcomes.figures import QUANTILES, Figures, Shares, figures, shares
 from clinical.outcomes.profile import VERSION, Profile
-from clinical.outcomes.reasons import Reason
+from clinical.outcomes.reasons import REASONS, Reason
 from clinical.outcomes.tally import Tallies, Tally, tallies
 from clinical.outcomes.windows import Window
 
@@ -115,8 +115,12 @@ def outcomes(
 
 def _tallies(many: Sequence[Element]) -> Tallies:
     """Of each its readings' tally."""
-    interval, _, level = cell_parts(np.concatenate([each.cells for each in many]))
-    return tallies(interval, level, [0, *accumulate(each.cells.size for each in many)])
+    cells = np.concatenate([each.cells for each in many])
+    outermost = [cell for each in many if each.cells.size for cell in (each.cells[0], each.cells[-1])]
+    outer = intervals_of(np.array(outermost, np.int64))
+    alike = outer.size > 0 and outer.min() == outer.max()
+    intervals = outer[:1] if alike else intervals_of(cells)
+    return tallies(intervals, levels_in(cells), [0, *accumulate([each.cells.size for each in many])])
 
 
 def _outcome(
@@ -204,8 +208,8 @@ def accounting(found: Element, end_millis: int) -> Accounting:
     return Accounting(
         window_millis=length,
         covered_millis=covered,
-        excluded_millis={reason: millis for reason, millis in zip(Reason, lost, strict=True) if millis},
-        dropped_readings={reason: n for reason, n in zip(Reason, found.dropped.tolist(), strict=True) if n},
+        excluded_millis={reason: millis for reason, millis in zip(REASONS, lost, strict=True) if millis},
+        dropped_readings={reason: n for reason, n in zip(REASONS, found.dropped.tolist(), strict=True) if n},
     )
 
 

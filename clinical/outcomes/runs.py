@@ -6,7 +6,8 @@ That is why events over midnight come out the same whether days are merged or al
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Runs:
 
     @property
     def start_millis(self) -> I64:
-        return self._row(1)
+        return self._row(_START)
 
     @property
     def end_millis(self) -> I64:
@@ -63,22 +64,42 @@ class Runs:
         return row
 
 
-_END, _LENGTHS, _BROKEN = 2, slice(3, 5), 5
+_START, _END, _LENGTHS, _BROKEN = 1, 2, slice(3, 5), 5
 
-NO_RUNS: Final = Runs(np.empty((7, 0), np.int64))
+RUN_COLUMNS: Final = 7
+NO_RUNS: Final = Runs(np.empty((RUN_COLUMNS, 0), np.int64))
+
+
+class Edge(NamedTuple):
+    """The first or last slot of a stretch of time."""
+
+    millis: int
+    level: int
+    interval_seconds: int
+    censored: int
+    """1, if its value lies outside the sensor's range."""
 
 
 def coalesced(runs: Runs) -> Runs:
     """The same time with neighbouring stretches of one band made one."""
-    if len(runs) < 2:
+    fresh = _fresh(runs)
+    return runs if fresh.all() else _joined(runs, fresh.nonzero()[0])
+
+
+def _fresh(runs: Runs) -> Flags:
+    """Which stretches begin one of another band, or after a break."""
+    fresh = np.ones(len(runs), np.bool_)
+    band = runs.band
+    fresh[1:] = (band[1:] != band[:-1]) | (runs.broken[1:] != 0)
+    return fresh
+
+
+def _joined(runs: Runs, starts: I64) -> Runs:
+    """With all stretches from one of `starts` to the next made one."""
+    if starts.size == len(runs):
         return runs
-    fresh = np.concatenate([[True], (np.diff(runs.band) != 0) | (runs.broken[1:] != 0)])
-    if fresh.all():
-        return runs
-    starts = np.flatnonzero(fresh)
-    lasts = np.append(starts[1:], len(runs)) - 1
     table = runs.table[:, starts]
-    table[_END] = runs.end_millis[lasts]
+    table[_END, :-1], table[_END, -1] = runs.end_millis[starts[1:] - 1], runs.end_millis[-1]
     table[_LENGTHS] = np.add.reduceat(runs.table[_LENGTHS], starts, axis=1)
     return Runs(table)
 
@@ -129,8 +150,8 @@ def runs_of_groups(millis: I64, level: Levels, interval_seconds: I64, edges: I64
     fillable = ~found.broken & ~np.isin(found.after, foreign)
     after, missing = found.after[fillable], found.intervals[fillable] - 1
     rows = _rows(millis, level, interval_seconds, edges, starts, profile)
-    rows.broken[np.searchsorted(starts, breaks)] = 1
-    owner = np.searchsorted(starts, after, side="right") - 1
+    rows.broken[starts.searchsorted(breaks)] = 1
+    owner = starts.searchsorted(after, side="right") - 1
     between = np.append(starts, -1)[owner + 1] == after + 1
     inside = ~between
     seconds = missing[inside] * _at(interval_seconds, after[inside])
@@ -154,7 +175,7 @@ def _starts(band: NDArray[np.int8], breaks: I64) -> I64:
     fresh[0] = True
     np.not_equal(band[1:], band[:-1], out=fresh[1:])
     fresh[breaks] = True
-    return np.flatnonzero(fresh)
+    return fresh.nonzero()[0]
 
 
 def _rows(millis: I64, level: Levels, interval_seconds: I64, edges: I64, starts: I64, profile: Profile) -> Runs:
@@ -173,7 +194,7 @@ def _rows(millis: I64, level: Levels, interval_seconds: I64, edges: I64, starts:
         seconds,
         np.zeros(starts.size, np.int64),
         broken,
-        np.searchsorted(edges, starts, side="right") - 1,
+        edges.searchsorted(starts, side="right") - 1,
     )
     return Runs(np.array(columns, np.int64))
 
@@ -184,7 +205,7 @@ def _filling(
     """A row for each interpolated slot after the slots `before`, which are of `group`. The straight line is kept as a
     fraction, so that a threshold is met exactly or not at all."""
     owner = np.repeat(before, missing)
-    number = np.arange(owner.size) - np.repeat(np.cumsum(missing) - missing, missing) + 1
+    number = np.arange(owner.size) - np.repeat(missing.cumsum() - missing, missing) + 1
     parts = np.repeat(missing + 1, missing)
     unit = level[owner] // STEPS_PER_UNIT
     first, last = (level[place].astype(np.int64) % STEPS_PER_UNIT for place in (owner, owner + 1))
@@ -199,29 +220,37 @@ def _filling(
     return Runs(np.array(columns))
 
 
-def bridged(parts: Sequence[tuple[Runs, Slots, Slots]], starts_at: Sequence[int], profile: Profile) -> list[Runs]:
+def bridged(parts: Sequence[tuple[Runs, Edge, Edge]], starts_at: Sequence[int], profile: Profile) -> list[Runs]:
     """The runs of stretches that follow each other, from each of the places `starts_at` to the last. A stretch comes
-    with its first and last slot, which hold one slot each; the gap between two is treated by the rule of `gaps`."""
+    with its first and last slot; the gap between two is treated by the rule of `gaps`."""
     if not parts:
         return [NO_RUNS for _ in starts_at]
     table = np.concatenate([runs.table for runs, _, _ in parts], axis=1)
-    heads = np.cumsum([0, *(len(runs) for runs, _, _ in parts)])
+    heads = np.array([0, *accumulate([runs.table.shape[1] for runs, _, _ in parts])])
     if len(parts) > 1:
-        table, heads = _with_bridges(table, heads, [slot for _, *ends in parts for slot in ends], profile)
-    found = []
-    for place in starts_at:
-        tail = table[:, heads[place] :].copy()
-        tail[_BROKEN, :1] = 1
-        found.append(coalesced(Runs(tail)))
-    return found
+        table, heads = _with_bridges(table, heads, [edge for _, *ends in parts for edge in ends], profile)
+    places = _fresh(Runs(table)).nonzero()[0]
+    whole = _joined(Runs(table), places).table
+    return [Runs(_tail(table, whole, places, head)) for head in heads[starts_at].tolist()]
 
 
-def _with_bridges(table: I64, heads: I64, ends: Sequence[Slots], profile: Profile) -> tuple[I64, I64]:
+def _tail(table: I64, whole: I64, places: I64, head: int) -> I64:
+    """What begins with the column `head` of a table whose neighbouring stretches of one band are made one in `whole`,
+    each from one of `places` on: the first of them is cut."""
+    if head == table.shape[1]:
+        return table[:, head:]
+    owner = int(places.searchsorted(head, side="right")) - 1
+    end = int(places[owner + 1]) if owner + 1 < places.size else table.shape[1]
+    tail = whole[:, owner:].copy()
+    tail[_START, 0], tail[_BROKEN, 0] = table[_START, head], 1
+    tail[_LENGTHS, 0] = table[_LENGTHS, head:end].sum(axis=1)
+    return tail
+
+
+def _with_bridges(table: I64, heads: I64, ends: Sequence[Edge], profile: Profile) -> tuple[I64, I64]:
     """Columns of runs with those of the interpolated slots between stretches put in, and where each stretch, and the
     end, is then. `ends`: the first and last slot of each stretch in turn."""
-    millis, level, interval_seconds = (
-        np.concatenate([getattr(slot, name) for slot in ends]) for name in ("millis", "level", "interval_seconds")
-    )
+    millis, level, interval_seconds, _ = np.array(ends, np.int64).T
     found = gaps(millis, level, interval_seconds, profile)
     between = found.after % 2 == 1  # the others are stretches themselves
     before, lacking, broken = found.after[between], found.intervals[between] - 1, found.broken[between]
@@ -236,4 +265,4 @@ def _with_bridges(table: I64, heads: I64, ends: Sequence[Slots], profile: Profil
     longer = np.insert(table, np.repeat(heads[following], lacking), extra.table, axis=1)
     shift = np.zeros_like(heads)
     shift[following] = lacking
-    return longer, heads + np.cumsum(shift)
+    return longer, heads + shift.cumsum()

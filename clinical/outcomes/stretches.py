@@ -16,7 +16,7 @@ from clinical.outcomes.elements import BIN_MINUTES, Element, Item, cells_of
 from clinical.outcomes.levels import I64
 from clinical.outcomes.profile import Profile
 from clinical.outcomes.reasons import NO_SPANS, Reason, Spans
-from clinical.outcomes.runs import Runs, runs_of_groups
+from clinical.outcomes.runs import Edge, Runs, runs_of_groups
 from clinical.outcomes.windows import Window
 from clinical.outcomes.zone import minute_of_day, ordinals
 
@@ -69,13 +69,13 @@ def elements_of(slots: Slots, stretches: Sequence[Stretch], profile: Profile, sp
             cells=cells[start:end],
             censored_seconds=censored[place],
             covered_millis=covered[place],
-            lost_millis=lost[place] + excluded[place].millis(),
+            lost_millis=lost[place] + excluded[place].millis() if spans.start.size else lost[place],
             spans=excluded[place],
             dropped=dropped[place],
             days=days[place],
             runs=runs[place],
-            first=kept.slots.part(slice(start, start + 1)) if end > start else None,
-            last=kept.slots.part(slice(end - 1, end)) if end > start else None,
+            first=_edge(kept.slots, start) if end > start else None,
+            last=_edge(kept.slots, end - 1) if end > start else None,
             first_item_millis=first_items[place],
             last_item=last_items[place],
         )
@@ -111,13 +111,13 @@ class _Cut:
 
     def sums(self, amounts: I64) -> list[int]:
         """By stretch."""
-        ends = np.concatenate([[0], np.cumsum(amounts)])[self.edges]
+        ends = np.concatenate([[0], amounts.cumsum()])[self.edges]
         found: list[int] = np.diff(ends).tolist()
         return found
 
     def lost(self, covers: I64) -> I64:
         """By stretch and `Reason`: the time of slots that do not count."""
-        bad = np.flatnonzero(self.slots.fate != KEPT)
+        bad = (self.slots.fate != KEPT).nonzero()[0]
         found = np.zeros((self.edges.size - 1, _REASONS), np.int64)
         np.add.at(found, (self.owner[bad], self.slots.fate[bad]), covers[bad])
         return found
@@ -127,15 +127,15 @@ class _Cut:
         ok = self.slots.fate == KEPT
         slots, edges, owner = self.slots, self.edges, self.owner
         if not ok.all():
-            edges = np.concatenate([[0], np.cumsum(ok)])[edges]
+            edges = np.concatenate([[0], ok.cumsum()])[edges]
             slots, owner = slots.part(ok), owner[ok]
         return _Cut(slots.moved(-shift[owner]), edges, owner)
 
 
 def _cut(slots: Slots, line: _Line) -> _Cut:
-    first, last = np.searchsorted(slots.millis, line.start), np.searchsorted(slots.millis, line.end)
+    first, last = slots.millis.searchsorted(line.start), slots.millis.searchsorted(line.end)
     counts = last - first
-    edges = np.concatenate([[0], np.cumsum(counts)])
+    edges = np.concatenate([[0], counts.cumsum()])
     owner = np.repeat(np.arange(counts.size), counts)
     if edges[-1] == slots.millis.size:
         return _Cut(slots, edges, owner)
@@ -151,7 +151,7 @@ def _covers(inside: _Cut, spans: Spans) -> I64:
         pause = np.where(inside.owner[1:] == inside.owner[:-1], np.diff(millis), _NEVER)
         np.minimum(covers[:-1], pause, out=covers[:-1])
     if spans.start.size:
-        begins = np.append(spans.start, _NEVER)[np.searchsorted(spans.start, millis, side="right")]
+        begins = np.append(spans.start, _NEVER)[spans.start.searchsorted(millis, side="right")]
         np.minimum(covers, begins - millis, out=covers)
     return covers
 
@@ -178,7 +178,7 @@ def _dropped(slots: Slots, line: _Line) -> I64:
     drops = slots.drops
     counts = np.zeros((line.start.size, _REASONS), np.int64)
     if drops.millis.size:
-        owner = np.searchsorted(line.start, drops.millis, side="right") - 1
+        owner = line.start.searchsorted(drops.millis, side="right") - 1
         mine = (owner >= 0) & (drops.millis < line.end[owner])
         np.add.at(counts, (owner[mine], drops.reason[mine]), 1)
     return counts
@@ -190,6 +190,15 @@ def _runs(kept: _Cut, profile: Profile) -> list[Runs]:
     cuts = np.searchsorted(table[-1], np.arange(kept.edges.size)).tolist()
     table[-1] = 0
     return [Runs(table[:, start:end]) for start, end in pairwise(cuts)]
+
+
+def _edge(slots: Slots, place: int) -> Edge:
+    return Edge(
+        int(slots.millis[place]),
+        int(slots.level[place]),
+        int(slots.interval_seconds[place]),
+        int(slots.censored[place]),
+    )
 
 
 def _items(inside: _Cut, covers: I64, line: _Line) -> tuple[list[int | None], list[Item | None]]:

@@ -1,13 +1,13 @@
 """What outcomes can be about: each subject makes day elements of its readings, and figures of a window's elements.
 
 The windows, the storing and the issuing around it are the same for all; only what stands here knows whether it is
-glucose, blood pressure or weight. Elements travel as bytes, so that a store need not know them either.
+glucose, blood pressure or weight. Elements are stored as bytes, so that a store need not know them either.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,16 +16,14 @@ from clinical.outcomes.cleaning import ASIDE_MILLIS, slots
 from clinical.outcomes.columns import Columns, Row, columns, side_by_side
 from clinical.outcomes.columns import decode as columns_from
 from clinical.outcomes.elements import Element, merged_tails
-from clinical.outcomes.episodes import Ended, Events, Kind
-from clinical.outcomes.figures import Shares
 from clinical.outcomes.history import CONTEXT_MILLIS, decode_each, encode
 from clinical.outcomes.levels import UNITS
+from clinical.outcomes.named import Found, named
 from clinical.outcomes.profile import VERSION, Profile
 from clinical.outcomes.reasons import Reason, Span, WarmUp, disjoint, warm_up
 from clinical.outcomes.reasons import side_by_side as spans_side_by_side
-from clinical.outcomes.results import Outcome, outcome, outcomes
+from clinical.outcomes.results import outcome, outcomes
 from clinical.outcomes.stretches import Stretch, day_elements, elements_of
-from clinical.outcomes.targets import Band
 from clinical.outcomes.windows import Window
 from clinical.records import Detection, Device, Quantity
 
@@ -50,6 +48,10 @@ class Measured(msgspec.Struct, frozen=True, gc=False):
     key: int = 0
 
 
+Day = bytes | Element
+"""What a day contributes: as it is stored, or as a subject has just made it."""
+
+
 class Growth(NamedTuple):
     """Days to add to: what was kept of the first of them, or of the day before it; what is new; and how many readings
     there must be (`expected`) from `since` on (milliseconds)."""
@@ -64,28 +66,14 @@ class Growth(NamedTuple):
 class Grown(NamedTuple):
     """A day with one more reading: its element, and its readings as they are kept beside it."""
 
-    element: bytes
+    element: Day
     kept: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The figures of a window. `figures`: numbers by name, without those that cannot be told; `counts`: whole numbers
-    by name; `accounting`: milliseconds of the window by what they went to. `digest`: equal, if nothing has changed."""
-
-    digest: str
-    readings: int
-    figures: Mapping[str, float]
-    counts: Mapping[str, int]
-    accounting: Mapping[str, int]
-    dropped: Mapping[str, int]
-    flags: Mapping[str, bool]
 
 
 class Asked(NamedTuple):
     """A window whose figures are wanted: the elements of its days in order, and up to when its time counts."""
 
-    days: Sequence[bytes]
+    days: Sequence[Day]
     window: Window
     as_of_millis: int
 
@@ -113,8 +101,12 @@ class Subject(Protocol):
         """The time that these device events exclude."""
         ...
 
-    def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
+    def days(self, given: Sequence[Measured], window: Window) -> Sequence[Day]:
         """The elements of a window's local days; `given` may hold more than the window."""
+        ...
+
+    def stored(self, day: Day) -> bytes:
+        """An element as bytes, the same for the same element."""
         ...
 
     @property
@@ -184,11 +176,14 @@ class Glucose:
     def spans(self, given: Sequence[Measured]) -> list[Span]:
         return [span for each in given if (span := _span(each)) is not None]
 
-    def days(self, given: Sequence[Measured], window: Window) -> list[bytes]:
+    def days(self, given: Sequence[Measured], window: Window) -> list[Element]:
         columns = self._columns(given)
         excluded = disjoint(columns.spans)
         chosen = slots(columns.readings(), excluded)
-        return [encode(each) for each in day_elements(chosen, window, self.profile, excluded)]
+        return day_elements(chosen, window, self.profile, excluded)
+
+    def stored(self, day: Day) -> bytes:
+        return day if isinstance(day, bytes) else encode(day)
 
     def kept(self, given: Sequence[Measured], day: Window) -> bytes:
         near = [each for each in given if each.event or each.millis < day.end_millis + CONTEXT_MILLIS]
@@ -203,7 +198,7 @@ class Glucose:
             if ok
             for day in each.days
         ]
-        made = (Grown(encode(each), part.encode()) for each, (part, _) in zip(self._each(wanted), wanted, strict=True))
+        made = (Grown(each, part.encode()) for each, (part, _) in zip(self._each(wanted), wanted, strict=True))
         return [list(islice(made, len(each.days))) if ok else None for each, ok in zip(asked, complete, strict=True)]
 
     def newer_slots(self, given: Sequence[Measured], since: int) -> list[tuple[int, int, int]]:
@@ -226,24 +221,24 @@ class Glucose:
         return elements_of(slots(line, spans, shift), stretches, self.profile, spans)
 
     def found(self, asked: Sequence[Asked]) -> list[Found]:
-        bodies = list({body for each in asked for body in each.days})
-        decoded = dict(zip(bodies, decode_each(bodies), strict=True))
+        bodies = list({day for each in asked for day in each.days if isinstance(day, bytes)})
+        decoded = dict(zip(bodies, decode_each(bodies), strict=True)) if bodies else {}
         wholes: dict[int, Element] = {}
         for places in _ending_together([each.days for each in asked]):
-            days = [decoded[body] for body in asked[places[0]].days]
+            days = [decoded[day] if isinstance(day, bytes) else day for day in asked[places[0]].days]
             counts = [len(asked[place].days) for place in places]
             wholes |= zip(places, merged_tails(days, counts, self.profile), strict=True)
         windows = [(wholes[place], each.window) for place, each in enumerate(asked)]
-        return [_glucose(of) for of in outcomes(windows, self.profile, [each.as_of_millis for each in asked])]
+        return [named(of) for of in outcomes(windows, self.profile, [each.as_of_millis for each in asked])]
 
     def found_of(self, whole: Element, window: Window, as_of_millis: int) -> Found:
         """The same from the window's own element."""
-        return _glucose(outcome(whole, window, self.profile, as_of_millis=as_of_millis))
+        return named(outcome(whole, window, self.profile, as_of_millis=as_of_millis))
 
 
-def _ending_together(many: Sequence[Sequence[bytes]]) -> Iterable[list[int]]:
+def _ending_together(many: Sequence[Sequence[Day]]) -> Iterable[list[int]]:
     """Places of days that are the last ones of the first in their list."""
-    by_last: dict[bytes, list[list[int]]] = {}
+    by_last: dict[Day, list[list[int]]] = {}
     for place in sorted(range(len(many)), key=lambda place: -len(many[place])):
         days = many[place]
         lists = by_last.setdefault(days[-1], [])
@@ -300,60 +295,3 @@ def _sensor(each: Measured) -> str:
     device = each.device
     serial = (device.serial or device.model or "") if device is not None else ""
     return f"{each.source}|{serial}"
-
-
-def _name(of: Band | Kind) -> str:
-    return of.name.lower()
-
-
-def _glucose(of: Outcome) -> Found:
-    numbers: dict[str, Any] = {
-        "active_percent": of.active_percent,
-        "active_percent_after_warm_up": of.active_percent_after_warm_up,
-        "censored_percent": of.censored_percent,
-    }
-    if of.shares is not None:
-        for name in ("very_low", "low", "below", "in_range", "tight", "high", "very_high", "above"):
-            numbers[name] = getattr(of.shares, name)
-    if of.figures is not None:
-        for name in ("mean", "mean_mmol_l", "sd", "sd_mmol_l", "cv", "gmi", "gmi_mmol_mol", "ea1c", "j_index"):
-            numbers[name] = getattr(of.figures, name)
-        for name in ("lbgi", "hbgi", "gri", "least", "greatest"):
-            numbers[name] = getattr(of.figures, name)
-        numbers |= dict(zip(("p05", "p25", "p50", "p75", "p95"), of.figures.percentiles, strict=True))
-    counts = {"days_of_wear": of.days_of_wear, "hypo_1_exclusive": of.hypo_1_exclusive}
-    counts["hypo_night_starts"] = of.hypo_night_starts
-    for kind in Kind:
-        counts |= _events(of.events[kind])
-    if of.shares is not None:
-        counts |= _seconds(of.shares)
-    return Found(
-        digest=of.element_digest,
-        readings=of.readings,
-        figures={name: float(value) for name, value in numbers.items() if value is not None},
-        counts=counts,
-        accounting={"window": of.accounting.window_millis, "covered": of.accounting.covered_millis}
-        | {reason.word: millis for reason, millis in of.accounting.excluded_millis.items()},
-        dropped={reason.word: count for reason, count in of.accounting.dropped_readings.items()},
-        flags={"sufficient": of.sufficient, "bounded": of.bounded, "mixed_units": of.mixed_units}
-        | {f"goal_{measure}": met for measure, met in of.goals.items()},
-    )
-
-
-_SECONDS: Final = tuple(f"{name}_seconds" for name in (*map(_name, Band), "tight", "measured"))
-
-
-def _seconds(of: Shares) -> dict[str, int]:
-    """What the shares are made of: measured time in each band, and all of it, the denominator."""
-    return dict(zip(_SECONDS, (*of.seconds, of.tight_seconds, of.total_seconds), strict=True))
-
-
-def _events(found: Events) -> Mapping[str, int]:
-    if not len(found):
-        return _NO_EVENTS[found.kind]
-    minutes = int((found.end_millis - found.start_millis).sum()) // 60_000
-    truncated = int((found.ended == Ended.TRUNCATED).sum())
-    return dict(zip(_NO_EVENTS[found.kind], (len(found), minutes, truncated), strict=True))
-
-
-_NO_EVENTS: Final = tuple(dict.fromkeys((name, f"{name}_minutes", f"{name}_truncated"), 0) for name in map(_name, Kind))

@@ -125,15 +125,17 @@ def _table(targets: TargetSet) -> I64:
 
 
 def tallies(interval_seconds: I64, level: I64, edges: Sequence[int]) -> Tallies:
-    """Of many stretches at once: row `g` counts the readings from `edges[g]` to before `edges[g + 1]`."""
+    """Of many stretches at once: row `g` counts the readings from `edges[g]` to before `edges[g + 1]`.
+    `interval_seconds`: one for each reading, or just one if all are alike."""
     counts = np.diff(edges)
     base = int(level.min()) if level.size else 0
     width = int(level.max()) - base + 1 if level.size else 1
-    places = np.repeat(np.arange(counts.size) * width - base, counts) + level
-    alike = level.size > 0 and interval_seconds.min() == interval_seconds.max()
-    if alike:
-        seconds = np.bincount(places, minlength=counts.size * width) * interval_seconds[0]
-        grain = np.full(counts.size, interval_seconds[0])
+    places = np.repeat(np.arange(counts.size) * width - base, counts)
+    places += level
+    if level.size and interval_seconds.min() == interval_seconds.max():
+        interval = interval_seconds[0]
+        seconds = np.bincount(places, minlength=counts.size * width) * interval
+        grain = np.full(counts.size, interval)
     else:  # the sums are whole numbers far below 2 ** 53
         seconds = np.bincount(places, interval_seconds, counts.size * width).astype(np.int64)
         grain = np.array([_grain(interval_seconds[a:b]) for a, b in pairwise(edges)], np.int64)

@@ -65,6 +65,8 @@ def test_days_that_grow_together_are_those_of_each_patient_alone(
     grown = SUBJECT.grown(asked)
     for each, element in zip(grown, alone, strict=True):
         assert each is not None
-        assert each[0].element == element
+        assert SUBJECT.stored(each[0].element) == SUBJECT.stored(element)
     wanted = [Asked([element], day, day.end_millis) for element, (day, _, _) in zip(alone, many, strict=True)]
     assert SUBJECT.found(wanted) == [SUBJECT.found([each])[0] for each in wanted]
+    stored = [each._replace(days=[SUBJECT.stored(element) for element in each.days]) for each in wanted]
+    assert SUBJECT.found(stored) == SUBJECT.found(wanted)

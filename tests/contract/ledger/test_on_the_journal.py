@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from clinical.records import Glucose, encode
+from clinical.units import MMOL_L
 from engine.contracts.journal import ProcessOutcome
 from engine.contracts.plugins import Transaction
 from engine.journal.migrate import upgrade_postgres, upgrade_sqlite
@@ -21,6 +22,7 @@ from engine.testing.prune_kit import prune
 from ledger import queries
 from ledger.rules import Rules
 from tests.unit.ledger.support import MemoryLedger, a_reading, drops, passed_on
+from transformers.check_readings import CheckReadingsSettings, check_readings
 from transformers.reconcile import ReconcileSettings, reconcile
 
 SETTINGS = ReconcileSettings()
@@ -82,6 +84,24 @@ async def test_messages_of_one_transaction_see_each_other(journal: AnyJournal) -
         for number in range(3):
             outputs = await reconcile(a_message(encode([a_reading(182)]), Shape.RECORDS), SETTINGS, tx)
             assert bool(drops(outputs)) == (number > 0)
+
+
+async def test_changes_of_unit_are_found_for_several_messages_at_once_each_by_itself(journal: AnyJournal) -> None:
+    told = [a_reading(150), a_reading(8.1, MMOL_L, seconds=60, patient="p2", id_="other")]
+    later = [
+        [a_reading(8.2, MMOL_L, seconds=300, id_="b"), a_reading(149, seconds=600, id_="c")],
+        [a_reading(8.2, MMOL_L, seconds=300, patient="p2", id_="d")],
+        [a_reading(140, seconds=300, patient="p'3", id_="e")],
+    ]
+    messages = [a_message(encode(records), Shape.RECORDS) for records in later]
+    chosen = CheckReadingsSettings.model_validate({"late_after": "1d"})
+    assert check_readings.together is not None
+    async with journal.writer.transaction() as tx:
+        await reconcile(a_message(encode(told), Shape.RECORDS), SETTINGS, tx)
+        found = await check_readings.together(messages, chosen, tx)
+        alone = [await check_readings(message, chosen, tx) for message in messages]
+    assert [list(some) for some in found] == [list(some) for some in alone]
+    assert [len([r for r in passed_on(some) if r.done]) for some in found] == [2, 0, 0]
 
 
 async def test_a_message_undone_by_its_savepoint_leaves_the_others(sqlite_journal: SqliteJournal) -> None:
