@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from engine.contracts.journal import DeliveryOutcome, ProcessOutcome, Receipt
 from engine.journal import statements
+from engine.journal.checkpoints import LATEST_PAGES
 from engine.journal.queries import JournalQueries
 from engine.journal.recent import Recent
 from engine.journal.row_values import KEY_REUSED
@@ -32,7 +33,7 @@ def _pragmas(connection: Any, _record: Any, *, cache_kib: int) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",  # a commit that returns survives a power cut; sharing commits makes it cheap
         "busy_timeout = 5000",
-        "wal_autocheckpoint = 10000",  # pages; checkpoints cost more than a longer log
+        f"wal_autocheckpoint = {LATEST_PAGES}",
         "foreign_keys = ON",
         f"cache_size = -{cache_kib}",
         "temp_store = MEMORY",

@@ -13,12 +13,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable
 
 from engine.journal import statements
+from engine.journal.checkpoints import Checkpoints
 from engine.journal.errors import journal_error
 from engine.model.errors import Unavailable
 
@@ -59,7 +61,9 @@ class GroupCommit:
     """
 
     def __init__(self, engine: Engine, lock_wait_seconds: float = 5.0) -> None:
+        assert engine.url.database is not None
         self._engine = engine
+        self._checkpoints = Checkpoints(Path(engine.url.database))
         self._lock_wait = lock_wait_seconds
         self._waiting: deque[_Call[Any] | _Session] = deque()
         self._something = asyncio.Event()
@@ -81,6 +85,7 @@ class GroupCommit:
             self._something.set()
             turns, self._turns = self._turns, None
             await turns
+            await self._checkpoints.close()
         if self._thread is not None:
             self._thread.shutdown()
             self._thread = None
@@ -118,6 +123,8 @@ class GroupCommit:
             await self._something.wait()
             # Whom the last commit has woken hands in what it has next, before this turn begins.
             await asyncio.sleep(0)
+            if self._checkpoints.to_finish:
+                await self._finish_checkpoint()
             if batch := self._take_calls():
                 await self._commit(batch)
             elif self._waiting:
@@ -153,6 +160,7 @@ class GroupCommit:
                 for call in batch:
                     await self._commit([call])
         else:
+            self._checkpoints.committed()
             for call in batch:
                 _resolve(call.future, call.result)
 
@@ -191,6 +199,7 @@ class GroupCommit:
                 if future.done() and not future.cancelled():
                     future.exception()  # its coroutine may have left already
         else:
+            self._checkpoints.committed()
             _resolve(session.future, None)
 
     async def _outcome_of(self, session: _Session) -> bool:
@@ -201,6 +210,13 @@ class GroupCommit:
         except TimeoutError:
             session.abandoned = True
             raise _given_up() from None
+
+    async def _finish_checkpoint(self) -> None:
+        """Between two transactions. What goes wrong shows in the next one."""
+        self._checkpoints.finished()
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                await self._on_thread(self._execute, "PRAGMA wal_checkpoint(PASSIVE)")
 
     # --- the connection
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.contracts.journal import ProcessOutcome
+from engine.journal import checkpoints
 from engine.journal.migrate import upgrade_sqlite
 from engine.journal.sqlite import SqliteJournal
 from engine.model.errors import Unavailable
@@ -83,6 +84,46 @@ class TestSqliteJournal(JournalContract):
         await journal.writer.accept([a_message(b"y")])
         assert len(await journal.queries.in_flight("test", "", 10)) == 1
         await journal.close()
+
+
+class TestCheckpoints:
+    """Broken on purpose once: without the writer's own share the log holds every page that was ever written."""
+
+    @pytest.fixture(autouse=True)
+    def often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(checkpoints, "_PAGES", 100)
+
+    async def test_the_log_begins_anew_while_the_writer_goes_on(self, journal: SqliteJournal) -> None:
+        await _write_megabytes(journal, 6)
+        assert _log_bytes(journal) < 3_000_000
+
+    async def test_it_grows_while_somebody_reads_what_is_old_and_begins_anew_after(
+        self, journal: SqliteJournal
+    ) -> None:
+        reader = sqlite3.connect(journal.path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM message").fetchone()
+        await _write_megabytes(journal, 3)
+        assert (held := _log_bytes(journal)) > 3_000_000
+        reader.execute("COMMIT")
+        reader.close()
+        await _write_megabytes(journal, 6)
+        assert _log_bytes(journal) < held + 3_000_000
+        assert len(await journal.queries.in_flight("test", "", 1000)) == 450
+
+    async def test_it_ends_with_the_journal(self, journal: SqliteJournal) -> None:
+        await _write_megabytes(journal, 2)
+        await journal.close()
+        assert not journal.path.with_name("islet.db-wal").exists()
+
+
+async def _write_megabytes(journal: SqliteJournal, megabytes: int) -> None:
+    for _ in range(50 * megabytes):
+        await journal.writer.accept([a_message(b"x" * 20_000)])
+
+
+def _log_bytes(journal: SqliteJournal) -> int:
+    return journal.path.with_name("islet.db-wal").stat().st_size
 
 
 class TestSqlitePruning(PruneContract):
