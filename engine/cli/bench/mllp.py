@@ -84,7 +84,10 @@ def _servers() -> Iterator[Place]:
             yield lambda _: ["--journal", postgres.new_database(), "--broker", rabbitmq.new_vhost()]
 
 
-_HEAD: Final = "             connections  ACKed/s  end to end/s  ACK p50 ms   p95   p99  p99 at half load   CPU µs/message   memory MiB"
+_HEAD: Final = (
+    "             connections  ACKed/s  end to end/s  ACK p50 ms   p95   p99  p99 at half load   CPU µs/message"
+    "   memory MiB"
+)
 _Result = dict[str, float]
 _Start = Callable[[Path, int, int, Sequence[str]], AbstractContextManager[int]]
 """Starts a server in a folder, on a port, with a sink's port and options; gives its process."""
@@ -98,8 +101,8 @@ def _turn(start: _Start, place: Place, connections: int, seconds: float) -> _Res
     half = f"{result['half_p99']:>16.1f}" if "half_p99" in result else f"{'':16}"
     print(
         f"{start.__name__.strip('_'):>12} {connections:>11}  {result['acked_per_second']:>7.0f}  "
-        f"{result['end_to_end_per_second']:>12.0f}  {result['p50']:>10.2f} {result['p95']:>5.1f} {result['p99']:>5.1f}  "
-        f"{half}   {result['cpu_micros']:>14.0f}   {result['memory_mib']:>10.0f}",
+        f"{result['end_to_end_per_second']:>12.0f}  {result['p50']:>10.2f} {result['p95']:>5.1f} "
+        f"{result['p99']:>5.1f}  {half}   {result['cpu_micros']:>14.0f}   {result['memory_mib']:>10.0f}",
         flush=True,
     )
     return result
