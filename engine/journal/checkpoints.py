@@ -46,11 +46,13 @@ class Checkpoints:
 
     async def _copy(self) -> None:
         commits, self._commits = self._commits, 0
-        pages = await asyncio.to_thread(_copied, self._path)
+        try:
+            pages = await asyncio.to_thread(_copied, self._path)
+        finally:
+            self._copying = None
         if pages:
             self._pages_each = pages / commits
             self.to_finish = True
-        self._copying = None
 
 
 def _copied(path: Path) -> int:
