@@ -8,7 +8,7 @@ begins anew (https://www.sqlite.org/wal.html, sections 2.3 and 6).
 
 import asyncio
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -48,16 +48,16 @@ class Checkpoints:
         commits, self._commits = self._commits, 0
         try:
             pages = await asyncio.to_thread(_copied, self._path)
-        finally:
-            self._copying = None
+        except Exception:  # noqa: BLE001 - whatever it was, the log is longer until the next time, and nothing else
+            pages = 0
+        self._copying = None
         if pages:
             self._pages_each = pages / commits
             self.to_finish = True
 
 
 def _copied(path: Path) -> int:
-    """How many pages the log had. 0 if it could not be copied: it is longer then, until the next time."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
+    """Copies what it can; how many pages the log had. Makes no file where there is none."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as connection:
         row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return max(0, int(row[1]))
-    return 0

@@ -10,7 +10,7 @@ restart knows it too.
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -216,8 +216,10 @@ class Dispatch:
     async def _deliver(self, batch: Sequence[Waiting]) -> None:
         deliveries = [waiting.pending.delivery for waiting in batch]
         try:
-            late = await self._late(deliveries)
-            if late is None:
+            replacing = [one for one in deliveries if REPLACES_EARLIER in one.meta]
+            late = await self._asked(outdated, replacing, self._tools.journal.queries) if replacing else set[str]()
+            if not self._may_send():  # since the pump asked we may have slept, or waited for the journal's answer
+                self.stop()
                 return
             results = await self._send([one for one in deliveries if one.id not in late] if late else deliveries)
         except NeedsOperator as error:  # what is in hand is not settled: it comes again when the channel goes on
@@ -231,17 +233,6 @@ class Dispatch:
             self._tools.log.info("outdated_not_sent", channel=self._channel, count=len(late))
         answers = iter(results)
         self._settle(batch, [OUTDATED if one.id in late else next(answers) for one in deliveries])
-
-    async def _late(self, deliveries: Sequence[Delivery]) -> Collection[str] | None:
-        """The ids of those that are outdated; None if meanwhile the share may have become another engine's."""
-        replacing = [one for one in deliveries if REPLACES_EARLIER in one.meta]
-        if not replacing:
-            return ()
-        late = await self._asked(outdated, replacing, self._tools.journal.queries)
-        if self._may_send():
-            return late
-        self.stop()  # the journal's answer took as long as our lease
-        return None
 
     async def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer | EngineError]:
         if not deliveries:

@@ -146,7 +146,6 @@ class TestLooking:
         for number, (table, sql) in enumerate(
             (
                 ("message", statements._LOCK_MESSAGES),
-                ("delivery", statements._LOCK_DELIVERIES),
                 ("message", statements._FINISH_MESSAGES),
                 ("delivery", statements._FINISH_DELIVERIES),
                 ("message", statements._RELEASE_MESSAGES),

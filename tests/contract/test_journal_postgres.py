@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from engine.contracts.journal import ProcessOutcome
@@ -107,6 +108,30 @@ class TestFaults:
         assert "CANARY" not in f"{caught.value!r} {caught.value.detail}"
         await accepted(journal, b"after")
         assert len(await journal.queries.in_flight("test", "", 10)) == 2
+
+    async def test_a_key_with_a_nul_is_known_again(self, journal: PostgresJournal) -> None:
+        """Broken once: what the database gave back was not what was looked for, over and over again."""
+        keys = ("a\0b", "a\0b", "a\ufffdb")
+        receipts = [(await journal.writer.accept([a_message(b"x", source_key=key)]))[0] for key in keys]
+        assert [receipt.duplicate_of for receipt in receipts] == [None, receipts[0].id, receipts[0].id]
+
+    async def test_a_database_that_was_restored_under_it_is_taken_as_it_is_now(
+        self, journal: PostgresJournal, url: str
+    ) -> None:
+        await accepted(journal, b"before")
+        connection = await asyncpg.connect(url)
+        fields = ", ".join(
+            f"{row[0]} {row[1]}"
+            for row in await connection.fetch(
+                "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+                "WHERE attrelid = 'new_message'::regclass ORDER BY attnum"
+            )
+        )
+        await connection.execute(f"DROP TYPE new_message; CREATE TYPE new_message AS ({fields})")
+        await connection.close()
+        with pytest.raises(Unavailable):
+            await journal.writer.accept([a_message(b"old types")])
+        await accepted(journal, b"new types")
 
     async def test_without_tables_or_password_it_says_what_to_do(self, postgres_url: str) -> None:
         journal = PostgresJournal(postgres_url)

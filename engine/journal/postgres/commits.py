@@ -120,11 +120,16 @@ class _Lane:
             request.start = len(items)
             items.extend(request.items)
         for left in reversed(range(_TRIES)):
+            connection = await self._connected()
             try:
-                result = await self._statement(await self._connected(), items)
+                result = await self._statement(connection, items)
             except _AGAIN:
                 if not left:
                     raise
+            except asyncpg.InternalServerError:
+                # Such as a type that was dropped and made again: this connection knows the old one for ever.
+                connection.terminate()
+                raise
             else:
                 break
         for request in batch:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.journal import tables
 from engine.journal.postgres.commits import GroupCommits, Statement
-from engine.journal.postgres.statements import AMONG, Connection, among
+from engine.journal.postgres.statements import AMONG, STATE, Connection, among
 from engine.journal.queries import DELIVERY, MESSAGE, JournalQueries
 from engine.journal.recent import Recent
 from engine.model.delivery import Delivery
@@ -26,8 +26,8 @@ def _question(sql: str) -> Callable[[Connection, Sequence[Any]], Awaitable[list[
     return ask
 
 
-def _states(words: Sequence[str]) -> str:
-    return f"state IN ({', '.join(repr(word) for word in words)})"
+def _states(words: Sequence[str], state: str = "state") -> str:
+    return f"{state} IN ({', '.join(repr(word) for word in words)})"
 
 
 def _columns(select: Select[Any]) -> str:
@@ -36,9 +36,11 @@ def _columns(select: Select[Any]) -> str:
 
 _MESSAGE_OPEN = _states(tables.MESSAGE_IN_FLIGHT)
 _DELIVERY_OPEN = _states(tables.DELIVERY_IN_FLIGHT)
-_PENDING = _question(f"SELECT {_columns(MESSAGE)} FROM message WHERE {AMONG} AND {_MESSAGE_OPEN}")  # noqa: S608
+_PENDING = _question(
+    f"SELECT {_columns(MESSAGE)} FROM message WHERE {AMONG} AND {_states(tables.MESSAGE_IN_FLIGHT, STATE)}"  # noqa: S608
+)
 _PENDING_DELIVERIES = _question(
-    f"SELECT {_columns(DELIVERY)} FROM delivery WHERE {AMONG} AND {_DELIVERY_OPEN}"  # noqa: S608
+    f"SELECT {_columns(DELIVERY)} FROM delivery WHERE {AMONG} AND {_states(tables.DELIVERY_IN_FLIGHT, STATE)}"  # noqa: S608
 )
 _SIZES = {
     table: _question(f"SELECT id, octet_length(body) FROM {table} WHERE {AMONG}")  # noqa: S608

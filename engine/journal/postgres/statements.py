@@ -1,7 +1,8 @@
 """What the writer does, each in one statement where it can. Functions of an asyncpg connection.
 
-Other engines write at the same time. Rows are locked in the order of their ids and keys, so that two transactions
-never wait for each other; the state of a row, looked at under its lock, decides who may act.
+Other engines write at the same time. The state of a row, looked at under its lock, decides who may act. Keys are
+written in order, and rows found by their index in the order of their ids, so that two transactions do not wait for each
+other; should they all the same, one is begun again (`commits`).
 
 Messages and deliveries lie in partitions by id. A statement that names ids says the least and the greatest of them
 as well: however many partitions there are, only those between the two are looked at.
@@ -13,6 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 import asyncpg
+from msgspec.structs import replace
 
 from engine.contracts.journal import DeliveryOutcome, ProcessOutcome, Receipt
 from engine.journal.row_values import (
@@ -30,11 +32,12 @@ from engine.journal.row_values import (
     now_micros,
     outcome_row,
 )
-from engine.model.errors import Refused
+from engine.model.errors import Refused, Unavailable
 from engine.model.message import Message
 
 Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
+_TRIES = 10
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """The database's clock: the engines' own may jump, or differ."""
 
@@ -76,19 +79,20 @@ _ACCEPT_NEW = f"""
 """  # noqa: S608
 # Parameters 1 to 3 are ids, the least and the greatest of them: the last two say which partitions to look at.
 AMONG = "id = ANY ($1::text[]) AND id >= $2 AND id <= $3"
-_LOCK_MESSAGES = f"SELECT id FROM message WHERE {AMONG} AND state = 'received' ORDER BY id FOR UPDATE"  # noqa: S608
-_LOCK_DELIVERIES = f"SELECT id FROM delivery WHERE {AMONG} AND state IN ('queued', 'retry') ORDER BY id FOR UPDATE"  # noqa: S608
+STATE = "state || ''"
+"""A row's state where its id is known, in other words than those of the partial indexes: a plan that was made when
+little waited would read all that waits."""
+_LOCK_MESSAGES = f"SELECT id FROM message WHERE {AMONG} AND {STATE} = 'received' ORDER BY id FOR UPDATE"  # noqa: S608
 _AGAIN = "state_at = $4, attempts = 0, code = NULL, path = NULL, text = NULL, detail = NULL, fingerprint = NULL"
-_WAITS = "state IN ('held', 'deferred', 'review')"
+_WAITS = f"{STATE} IN ('held', 'deferred', 'review')"
 _RELEASE_MESSAGES = f"UPDATE message SET state = 'received', {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
 _RELEASE_DELIVERIES = f"UPDATE delivery SET state = 'queued', due_at = NULL, {_AGAIN} WHERE {AMONG} AND {_WAITS}"  # noqa: S608
-# A state in other words than those of the indexes of what is in flight: these would be read whole, however much waits.
 _OPEN_MESSAGES = (
-    "message.id = ANY ($1::text[]) AND message.id >= $2 AND message.id <= $3 AND message.state || '' = 'received'"
+    f"message.id = ANY ($1::text[]) AND message.id >= $2 AND message.id <= $3 AND message.{STATE} = 'received'"
 )
 _OPEN_DELIVERIES = (
     "delivery.id = ANY ($1::text[]) AND delivery.id >= $2 AND delivery.id <= $3 "
-    "AND delivery.state || '' IN ('queued', 'retry')"
+    f"AND delivery.{STATE} IN ('queued', 'retry')"
 )
 _FINISH_MESSAGES = f"""
     WITH finished AS (
@@ -121,9 +125,8 @@ def among(ids: Sequence[str]) -> tuple[list[str], str, str]:
 
 
 def _fit(rows: Sequence[Row]) -> list[Row]:
-    """PostgreSQL has no place for a NUL in text; what a sender wrote stays whole in the body."""
     return [
-        tuple([value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row])
+        tuple([_text(value) if isinstance(value, str) else value for value in row])
         if "\0" in "".join([value for value in row if isinstance(value, str)])
         else row
         for row in rows
@@ -131,11 +134,12 @@ def _fit(rows: Sequence[Row]) -> list[Row]:
 
 
 async def accept(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
-    """`Writer.accept`."""
+    """`Writer.accept`. Raises Unavailable when other engines store the same keys all the time."""
+    messages = list(map(_with_a_key_that_fits, messages))
     receipts, rows, keys = judge_keys(messages, {})
     if not any(receipt.duplicate_of or receipt.key_reused for receipt in receipts):
         with suppress(asyncpg.DivisionByZeroError):
-            await connection.fetch(_ACCEPT_NEW, _fit(rows), _fit(sorted(keys)))
+            await connection.fetch(_ACCEPT_NEW, _fit(rows), sorted(keys))
             return receipts
     async with connection.transaction():
         return await _accept_with_known(connection, messages)
@@ -144,20 +148,31 @@ async def accept(connection: Connection, messages: Sequence[Message]) -> list[Re
 async def _accept_with_known(connection: Connection, messages: Sequence[Message]) -> list[Receipt]:
     """Some of the keys are there. Of two engines that store the same key at the same moment the second waits, and then
     sees that the first was there."""
-    while True:
+    for _ in range(_TRIES):
         known = await _known_keys(connection, messages)
         receipts, rows, keys = judge_keys(messages, known)
-        if not keys or len(await connection.fetch(_INSERT_KEY, _fit(sorted(keys)))) == len(keys):
-            break
+        if not keys or len(await connection.fetch(_INSERT_KEY, sorted(keys))) == len(keys):
+            await connection.fetch(_INSERT_MESSAGE, _fit(rows))
+            return receipts
         # Somebody was faster with one of these keys: undo ours, and look again.
         await _forget_keys(connection, keys)
-    await connection.fetch(_INSERT_MESSAGE, _fit(rows))
-    return receipts
+    raise Unavailable("other engines store messages with the same keys", code="journal-busy")
+
+
+def _with_a_key_that_fits(message: Message) -> Message:
+    """What the database gives back for a key must be what is looked for."""
+    key = message.source_key
+    return message if key is None or "\0" not in key else replace(message, source_key=_text(key))
+
+
+def _text(value: str) -> str:
+    """PostgreSQL has no place for a NUL in text; what a sender wrote stays whole in the body."""
+    return value.replace("\0", "\ufffd")
 
 
 async def _known_keys(connection: Connection, messages: Sequence[Message]) -> Known:
     known: dict[tuple[str, str], dict[bytes, str]] = defaultdict(dict)
-    asked = _fit([(m.channel, m.source_key) for m in messages if m.source_key is not None])
+    asked = [(m.channel, m.source_key) for m in messages if m.source_key is not None]
     if asked:
         for channel, key, digest, message_id in await connection.fetch(
             _FIND_KEYS, *map(list, zip(*asked, strict=True))
