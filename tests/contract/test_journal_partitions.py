@@ -161,6 +161,35 @@ class TestLooking:
                 if mode == "force_custom_plan":  # the other kind names all that an UPDATE could change
                     assert set(re.findall(rf"{table}_(?:p(\d+)|default)", plan)) == {week.name}, plan
 
+    async def test_a_plan_that_was_made_when_all_was_empty_stays_right_when_it_is_not(
+        self, journal: PostgresJournal
+    ) -> None:
+        """It is kept until the next ANALYZE. Broken on purpose once: an accept read all source keys, and finishing all
+        that was in flight."""
+        connection = await journal._connect()
+        ids = [an_id(_LONG_AGO)]
+        nothing = "ARRAY[]::new_message[], ARRAY[]::new_source_key[]"
+        asked = {
+            statements._ACCEPT_NEW: nothing,
+            statements._FIND_KEYS: "ARRAY['c'], ARRAY['k']",
+            **{
+                sql: _parameters(sql, ids)
+                for sql in (
+                    statements._LOCK_MESSAGES,
+                    statements._FINISH_MESSAGES,
+                    statements._FINISH_DELIVERIES,
+                    statements._RELEASE_MESSAGES,
+                    statements._RELEASE_DELIVERIES,
+                )
+            },
+        }
+        for number, (sql, parameters) in enumerate(asked.items()):
+            await connection.execute(f"PREPARE empty{number} AS {sql}")
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE empty{number} ({parameters})"))
+            assert not re.search(r"Seq Scan on (message|delivery|source_key)", plan), plan
+            assert "lane_id_idx" not in plan, plan
+        await connection.close()
+
     async def test_what_is_in_flight_is_found_in_every_partition_by_index(
         self, url: str, journal: PostgresJournal, old_weeks: Sequence[Week]
     ) -> None:
